@@ -1,0 +1,16 @@
+import { defineConfig } from 'vitest/config';
+
+/** One project per room of test/, so that `npm test -- --project c` runs one of them. */
+const ROOMS = ['package', 'build', 'c', 'programs', 'pool', 'bench'];
+
+export default defineConfig({
+  test: {
+    pool: 'forks',
+    testTimeout: 60_000,
+    hookTimeout: 180_000,
+    projects: ROOMS.map((name) => ({
+      extends: true,
+      test: { name, include: [`test/${name}/**/*.test.ts`], exclude: ['**/fixtures/**'] },
+    })),
+  },
+});

@@ -1,0 +1,47 @@
+// A job of package.json: sets up what it needs, then runs its program and takes over its fate.
+import { spawn } from 'node:child_process';
+import { join } from 'node:path';
+import { ALL_STEPS, ROOT, setUp } from './setup.mjs';
+
+/**
+ * @param {string} program file of node_modules/.bin
+ * @param {string[]} args
+ * @returns {Promise<number>} its exit code; 128 and the signal's place if a signal ended it
+ */
+function run(program, args) {
+  const child = spawn(join(ROOT, 'node_modules/.bin', program), args, { cwd: ROOT, stdio: 'inherit' });
+  // An interrupt at the terminal reaches the child too; wait for what it makes of it.
+  process.on('SIGINT', () => {});
+  process.on('SIGTERM', () => child.kill('SIGTERM'));
+  return new Promise((resolve) => {
+    child.on('error', (error) => {
+      process.stderr.write(`${program}: ${error.message}\n`);
+      resolve(127);
+    });
+    child.on('close', (code) => resolve(code ?? 1));
+  });
+}
+
+const [job = '', ...rest] = process.argv.slice(2);
+
+/** @type {Record<string, { needs: string[], programs: [string, ...string[]][] }>} */
+const JOBS = {
+  start: { needs: ALL_STEPS, programs: [['tsx', 'examples/demo/main.ts', ...rest]] },
+  test: { needs: ALL_STEPS, programs: [['vitest', 'run', ...rest]] },
+  bench: { needs: ALL_STEPS, programs: [['tsx', 'bench/cli.ts', ...rest]] },
+  lint: {
+    needs: ['dependencies'],
+    programs: [
+      ['biome', 'check', '--error-on-warnings', ...rest],
+      ['tsc', '--noEmit'],
+    ],
+  },
+  build: { needs: ALL_STEPS, programs: [] },
+};
+
+const { needs, programs } = JOBS[job] ?? { needs: [], programs: [] };
+await setUp(needs);
+for (const [program, ...args] of programs) {
+  const code = await run(program, args);
+  if (code !== 0) process.exit(code);
+}

@@ -1,0 +1,2 @@
+import type { Workload } from '../model.ts';
+export const nodePrograms: Workload[] = [];

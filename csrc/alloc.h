@@ -1,0 +1,28 @@
+/* alloc.h: what malloc, calloc, realloc and aligned share. See malloc.c. */
+#ifndef BM_ALLOC_H
+#define BM_ALLOC_H
+
+#include "arena.h"
+#include "chunk.h"
+
+#include <stddef.h>
+
+/* A block of a class of slot blocks; NULL and ENOMEM without memory. */
+void *alloc_class(unsigned class);
+/* A block of whole slots or a huge one, for more than SLOT_BLOCK_MAX bytes or alignment;
+ * NULL and ENOMEM without memory or beyond PTRDIFF_MAX. */
+void *alloc_beyond(size_t size, size_t alignment, int zeroed);
+
+/* Mark a free block as handed out. */
+static inline void *alloc_claim(struct block *block) {
+#if !BM_UNCHECKED
+  *block->state = BLOCK_USED;
+#endif
+  return block;
+}
+
+/* The slot of a live block that lies in the heap; fatal if none begins at `address`. Returns
+ * NULL if the address is outside the window, where only huge blocks are. */
+struct slot *alloc_slot_of(const void *address);
+
+#endif

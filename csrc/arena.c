@@ -1,0 +1,389 @@
+/* arena.c: one thread's slots and its stock of free blocks.
+ *
+ * Small requests are served from a stock: the whole free list of one slot, taken in O(1).
+ * Freed blocks go onto the list of their slot. Of a slot's frees the arena hears only when
+ * the slot's countdown runs out: in PLACE_FULL after a few (the slot is offered again), in
+ * PLACE_LISTED at every halving of what is out, at last at zero (the slot goes back).
+ *
+ * Owner:     the arena's thread; arenas.lock guards the list of arenas.
+ * Invariant: A1  all blocks of blocks[c] come from the slot current[c].
+ *            A2  a slot in PLACE_LISTED is on listed[its class], one in PLACE_FULL on `full`;
+ *                one in PLACE_CURRENT is current[its class].
+ *            A3  a slot in PLACE_LISTED has a free or a purged block.
+ *            A4  fresh[c], where set, is the only slot of class c with fresh < usable.
+ *            A5  an idle arena owns no slot and no block.
+ * Cost:      a refill is O(1) but for carving, at most CARVE_MAX bytes' worth of blocks. */
+#include "arena.h"
+
+#include "options.h"
+#include "orphan.h"
+#include "os.h"
+#include "purge.h"
+#include "remote.h"
+#include "slot.h"
+
+#include <errno.h>
+#include <pthread.h>
+#include <string.h>
+
+/* A current slot's countdown never runs out. */
+#define COUNTDOWN_NEVER (1u << 30)
+/* Slow steps between two looks at the clock. */
+#define EVENTS_PER_TICK 16u
+/* Arenas are made so many bytes at a time. */
+#define ARENA_BATCH_BYTES ((size_t)64 << 10)
+
+struct arenas arenas;
+struct arena arena_none = {.step_class = BLOCK_STEP_CLASSES};
+__thread struct arena *arena_mine __attribute__((tls_model("initial-exec"))) = &arena_none;
+static __thread uint8_t thread_ended __attribute__((tls_model("initial-exec")));
+
+static pthread_key_t exit_key;
+static int exit_key_made;
+
+/* ---- The slots of an arena ------------------------------------------------------- */
+
+void arena_release_slot(struct slot *slot) {
+  lock_acquire(&heap.lock);
+  __atomic_store_n(&slot->owner, NULL, __ATOMIC_RELAXED);
+  chunk_give(slot, 1);
+  lock_release(&heap.lock);
+}
+
+void arena_sync(struct arena *arena, struct slot *slot) {
+  uint32_t returned = slot_returned(slot);
+  slot->used -= returned;
+  arena->returned += returned;
+  slot->countdown_from = slot->countdown;
+}
+
+/* The current slot has nothing left: await the return of a few of its blocks. */
+static void set_full(struct arena *arena, struct slot *slot) {
+  uint32_t slack = slot_usable(slot) / SLACK_DIVISOR;
+  slot->place = PLACE_FULL;
+  slot_list_append(&arena->full, slot);
+  slot_set_countdown(slot, slack > 1 ? (slack < slot->used ? slack : slot->used) : 1);
+}
+
+static void list(struct arena *arena, struct slot *slot) {
+  slot->place = PLACE_LISTED;
+  slot_list_append(&arena->listed[slot->class], slot);
+}
+
+/* Take a slot that the arena owns off whatever holds it. Its stock must be empty. */
+static void unlink_slot(struct arena *arena, struct slot *slot) {
+  if (slot->place == PLACE_FULL) slot_list_remove(&arena->full, slot);
+  if (slot->place == PLACE_LISTED) slot_list_remove(&arena->listed[slot->class], slot);
+  if (arena->current[slot->class] == slot) arena->current[slot->class] = NULL;
+  if (arena->fresh[slot->class] == slot) arena->fresh[slot->class] = NULL;
+}
+
+static int is_idle(const struct arena *arena, const struct slot *slot) {
+  return slot->used <= slot_usable(slot) / 2 && arena->now - slot->stamp >= IDLE_SLOT_MS;
+}
+
+static void read_clock(struct arena *arena) {
+  arena->now = os_now_ms();
+  arena->events = 0;
+}
+
+void arena_slot_event(struct arena *arena, struct slot *slot) {
+  arena_sync(arena, slot);
+  if (slot->place == PLACE_FULL) {
+    slot_list_remove(&arena->full, slot);
+    list(arena, slot);
+  }
+  struct slot_list *listed = &arena->listed[slot->class];
+  if (slot->used == 0) {
+    /* One free slot of each class is kept, so that a burst at its edge costs no system call. */
+    read_clock(arena);
+    if (listed->first == listed->last && slot->purged == 0 && arena->now - slot->stamp < IDLE_SLOT_MS) {
+      slot_set_countdown(slot, COUNTDOWN_NEVER);
+      return;
+    }
+    unlink_slot(arena, slot);
+    arena_release_slot(slot);
+    purge_notice();
+    return;
+  }
+  if (slot->used <= slot_usable(slot) / 2) {
+    read_clock(arena);
+    if (is_idle(arena, slot)) {
+      unlink_slot(arena, slot);
+      orphan_give(slot);
+      purge_notice();
+      return;
+    }
+  }
+  slot_set_countdown(slot, slot->used > 8 ? slot->used / 2 : slot->used);
+}
+
+void arena_accept(struct arena *arena, struct slot *slot, struct block *block) {
+  *block->state = BLOCK_FREE;
+  block->next = slot->free;
+  slot->free = block;
+  arena->drained++;
+  if (--slot->countdown == 0) arena_slot_event(arena, slot);
+}
+
+/* ---- The stock ---------------------------------------------------------------------- */
+
+/* Move the `count` blocks of the slot's list into the stock, and hand out the first. */
+static struct block *hand_out(struct arena *arena, struct slot *slot, uint32_t count) {
+  struct block *block = slot->free;
+  slot->free = NULL;
+  slot->used += count;
+  slot->stamp = arena->now;
+  arena->handed += count;
+  arena->blocks[slot->class] = block->next;
+  return block;
+}
+
+/* Serve from the current slot what came back since it was last emptied. */
+static struct block *take(struct arena *arena, struct slot *slot) {
+  uint32_t count = slot_returned(slot);
+  arena_sync(arena, slot);
+  slot->countdown = slot->countdown_from = COUNTDOWN_NEVER;
+  return hand_out(arena, slot, count);
+}
+
+static struct block *carve(struct arena *arena, struct slot *slot) {
+  uint32_t size = block_classes[slot->class].size;
+  uint32_t bytes = slot->fresh * size / 2;
+  if (bytes < CARVE_MIN || size > SMALL_MAX) bytes = CARVE_MIN;
+  if (bytes > CARVE_MAX) bytes = CARVE_MAX;
+  struct block *block;
+  uint32_t count = slot_carve(slot, bytes > size ? bytes / size : 1, &block);
+  if (slot->fresh == slot_usable(slot)) arena->fresh[slot->class] = NULL;
+  slot->used += count;
+  slot->stamp = arena->now;
+  arena->handed += count;
+  arena->blocks[slot->class] = block->next;
+  return block;
+}
+
+/* Make `slot`, on no list, the one its class is served from. */
+static void set_current(struct arena *arena, struct slot *slot) {
+  struct slot *old = arena->current[slot->class];
+  if (old == slot) return;
+  if (old != NULL) {
+    arena_sync(arena, old);
+    set_full(arena, old);
+  }
+  slot->place = PLACE_CURRENT;
+  arena->current[slot->class] = slot;
+  slot_set_countdown(slot, COUNTDOWN_NEVER);
+}
+
+/* Serve from a slot that was listed somewhere: it has free or purged blocks. */
+static struct block *serve(struct arena *arena, struct slot *slot) {
+  arena_sync(arena, slot);
+  set_current(arena, slot);
+  if (slot->free == NULL) slot_unpurge(slot);
+  return hand_out(arena, slot, (uint32_t)slot->fresh - slot->purged - slot->used);
+}
+
+static struct slot *new_slot(struct arena *arena, unsigned class) {
+  lock_acquire(&heap.lock);
+  struct slot *slot = chunk_take(1);
+  if (slot != NULL) slot_cut(slot, class, arena);
+  lock_release(&heap.lock);
+  return slot;
+}
+
+struct block *arena_refill(struct arena *arena, unsigned class) {
+  struct slot *slot = arena->current[class];
+  if (LIKELY(slot != NULL && slot->free != NULL)) return take(arena, slot);
+  if (++arena->events >= EVENTS_PER_TICK) {
+    read_clock(arena);
+    purge_tick(arena->now);
+  }
+  if (remote_waiting(arena)) {
+    remote_drain(arena);
+    slot = arena->current[class];
+    if (slot != NULL && slot->free != NULL) return take(arena, slot);
+  }
+  if (slot != NULL && slot->purged > 0) return serve(arena, slot);
+  uint32_t listed = arena->listed[class].first;
+  if (listed != 0) {
+    slot_list_remove(&arena->listed[class], slot_at(listed));
+    return serve(arena, slot_at(listed));
+  }
+  slot = arena->fresh[class];
+  if (slot == NULL) {
+    slot = orphan_adopt(arena, class);
+    if (slot != NULL) {
+      if (slot->fresh < slot_usable(slot)) arena->fresh[class] = slot;
+      if (slot->used < slot->fresh) return serve(arena, slot);
+    } else {
+      slot = new_slot(arena, class);
+      if (slot == NULL) return NULL;
+      arena->fresh[class] = slot;
+    }
+  } else if (slot->place == PLACE_FULL) {
+    slot_list_remove(&arena->full, slot);
+    arena_sync(arena, slot);
+  }
+  set_current(arena, slot);
+  return carve(arena, slot);
+}
+
+struct block *arena_first_block(unsigned class) {
+  struct arena *arena = arena_acquire();
+  if (arena == NULL) return NULL;
+  struct block *block = arena->blocks[class];
+  if (block != NULL)
+    arena->blocks[class] = block->next;
+  else
+    block = arena_refill(arena, class);
+  if (thread_ended) {
+    /* The state must say so before the arena's other blocks go. */
+    if (block != NULL) *block->state = BLOCK_USED;
+    arena_mine = &arena_none;
+    arena_retire(arena);
+  }
+  return block;
+}
+
+uint64_t arena_stock(const struct arena *arena) {
+  uint64_t count = 0;
+  for (unsigned class = 0; class < CLASS_COUNT; class++)
+    for (const struct block *block = arena->blocks[class]; block != NULL; block = block->next) count++;
+  return count;
+}
+
+/* Return the stock of one class to the slot it came from. */
+static void return_stock(struct arena *arena, unsigned class) {
+  struct slot *slot = arena->current[class];
+  if (slot == NULL) return;
+  arena_sync(arena, slot);
+  struct block *block = arena->blocks[class];
+  arena->blocks[class] = NULL;
+  while (block != NULL) {
+    struct block *next = block->next;
+    block->next = slot->free;
+    slot->free = block;
+    slot->used--;
+    arena->handed--;
+    block = next;
+  }
+}
+
+void arena_flush(struct arena *arena) {
+  remote_flush(arena);
+  remote_drain(arena);
+  for (unsigned class = 0; class < CLASS_COUNT; class++) {
+    return_stock(arena, class);
+    struct slot *slot = arena->current[class];
+    if (slot != NULL && slot->used == 0) {
+      unlink_slot(arena, slot);
+      arena_release_slot(slot);
+    }
+    slot = arena->listed[class].first != 0 ? slot_at(arena->listed[class].first) : NULL;
+    while (slot != NULL) {
+      struct slot *next = slot->next != 0 ? slot_at(slot->next) : NULL;
+      arena_sync(arena, slot);
+      if (slot->used == 0) {
+        unlink_slot(arena, slot);
+        arena_release_slot(slot);
+      } else {
+        slot_set_countdown(slot, slot->used);
+      }
+      slot = next;
+    }
+  }
+}
+
+/* ---- Threads ------------------------------------------------------------------------- */
+
+/* Other libraries' destructors run in the same rounds: wait for the second. */
+static void thread_exit(void *round) {
+  if (round == &exit_key) {
+    if (pthread_setspecific(exit_key, &arenas) == 0) return;
+  }
+  struct arena *arena = arena_mine;
+  thread_ended = 1;
+  if (arena_is_none(arena)) return;
+  arena_mine = &arena_none;
+  arena_retire(arena);
+}
+
+/* Requires arenas.lock. */
+static void make_arenas(void) {
+  char *memory = os_map(ARENA_BATCH_BYTES);
+  if (memory == NULL) return;
+  size_t step = (sizeof(struct arena) + CACHE_LINE - 1) & ~(size_t)(CACHE_LINE - 1);
+  for (size_t offset = (ARENA_BATCH_BYTES / step) * step; offset >= step; offset -= step) {
+    struct arena *arena = (struct arena *)(memory + offset - step);
+    arena->next_idle = arenas.idle;
+    arenas.idle = arena;
+    arenas.idle_count++;
+  }
+}
+
+static struct arena *open_arena(void) {
+  lock_acquire(&arenas.lock);
+  if (arenas.idle == NULL) make_arenas();
+  struct arena *arena = arenas.idle;
+  if (arena != NULL) {
+    arenas.idle = arena->next_idle;
+    arenas.idle_count--;
+    if (arena->number == 0) {
+      arena->number = ++arenas.count;
+      memcpy(arena->step_class, block_step_class, sizeof arena->step_class);
+      arena->next = arenas.all;
+      /* release: whoever walks the list sees a whole arena. */
+      __atomic_store_n(&arenas.all, arena, __ATOMIC_RELEASE);
+    }
+    /* seq_cst: with the push in remote.c, see remote_send(). */
+    __atomic_store_n(&arena->life, ARENA_LIVE, __ATOMIC_SEQ_CST);
+  }
+  if (!exit_key_made) exit_key_made = pthread_key_create(&exit_key, thread_exit) == 0;
+  lock_release(&arenas.lock);
+  return arena;
+}
+
+struct arena *arena_acquire(void) {
+  if (!arena_is_none(arena_mine)) return arena_mine;
+  if (!heap_init()) return NULL;
+  struct arena *arena = open_arena();
+  if (arena == NULL) return NULL;
+  read_clock(arena);
+  arena_mine = arena;
+  /* May allocate: the arena is in place by now. A thread past its destructors borrows an
+   * arena for one call (malloc.c). */
+  if (!thread_ended && exit_key_made) pthread_setspecific(exit_key, &exit_key);
+  return arena;
+}
+
+void arena_retire(struct arena *arena) {
+  arena_flush(arena);
+  for (unsigned class = 0; class < CLASS_COUNT; class++) {
+    struct slot *slot = arena->current[class];
+    if (slot != NULL) {
+      arena->current[class] = NULL;
+      if (arena->fresh[class] == slot) arena->fresh[class] = NULL;
+      orphan_give(slot);
+    }
+    while (arena->listed[class].first != 0) {
+      slot = slot_at(arena->listed[class].first);
+      unlink_slot(arena, slot);
+      arena_sync(arena, slot);
+      orphan_give(slot);
+    }
+  }
+  while (arena->full.first != 0) {
+    struct slot *slot = slot_at(arena->full.first);
+    unlink_slot(arena, slot);
+    arena_sync(arena, slot);
+    orphan_give(slot);
+  }
+  lock_acquire(&arenas.lock);
+  /* seq_cst: with the push in remote.c, see remote_send(). */
+  __atomic_store_n(&arena->life, ARENA_IDLE, __ATOMIC_SEQ_CST);
+  arena->next_idle = arenas.idle;
+  arenas.idle = arena;
+  arenas.idle_count++;
+  lock_release(&arenas.lock);
+  remote_forward(arena);
+}

@@ -1,0 +1,48 @@
+/* block.c: the classes of blocks.
+ *
+ * Invariant: B1  a class's size is 2^k, or 5, 6 or 7 eighths of 2^k, and a multiple of 16.
+ *            B2  for every offset below 64 KiB, the high word of offset * reciprocal is
+ *                offset / size, and the low word is below reciprocal if and only if size
+ *                divides offset (the sizes are small enough for the error to vanish).
+ *            B3  a block is aligned to the largest power of two that divides its size. */
+#include "block.h"
+
+#define CAPACITY(size) ((1u << SLOT_ORDER) / (size))
+/* One byte a block, and a zero one for the remainder of the slot behind the last. */
+#define HOLE(size) (CAPACITY(size) <= INLINE_STATES ? 0 : (CAPACITY(size) + (size)) / (size))
+#define CLASS(size) \
+  { (size), CAPACITY(size), HOLE(size), ((UINT64_C(1) << 32) + (size) - 1) / (size) }
+/* The four classes in (2^(order - 1), 2^order]. */
+#define EIGHTHS(order) \
+  CLASS(5u << ((order) - 3)), CLASS(6u << ((order) - 3)), CLASS(7u << ((order) - 3)), CLASS(1u << (order))
+
+const struct block_class block_classes[CLASS_COUNT] = {
+    CLASS(16u),  CLASS(32u),  CLASS(48u),  CLASS(64u),  CLASS(80u),  CLASS(96u),
+    CLASS(128u), CLASS(160u), CLASS(192u), CLASS(256u), CLASS(320u), CLASS(384u),
+    CLASS(512u), CLASS(640u), CLASS(768u), CLASS(1024u),
+    EIGHTHS(11), EIGHTHS(12), EIGHTHS(13), EIGHTHS(14), EIGHTHS(15)};
+
+const uint8_t block_step_class[SMALL_STEP_COUNT] = BLOCK_STEP_CLASSES;
+
+unsigned block_aligned_class(size_t alignment, size_t size) {
+  if (size > SLOT_BLOCK_MAX || alignment > SLOT_BLOCK_MAX) return CLASS_COUNT;
+  unsigned class = block_class_of(size < alignment ? alignment : size);
+  while (class < CLASS_COUNT) {
+    uint32_t bytes = block_classes[class].size;
+    if ((bytes & (0u - bytes)) >= alignment) break;
+    class++;
+  }
+  return class;
+}
+
+size_t block_large_slots(size_t size) {
+  unsigned order = block_order(size);
+  if (order <= SLOT_ORDER) return 1;
+#if BM_PLAIN_BUDDY
+  return (size_t)1 << (order - SLOT_ORDER);
+#else
+  /* In eighths of the power of two, but never less than whole slots. */
+  unsigned step_order = order - 3 > SLOT_ORDER ? order - 3 : SLOT_ORDER;
+  return (((size - 1) >> step_order) + 1) << (step_order - SLOT_ORDER);
+#endif
+}

@@ -1,0 +1,99 @@
+/* block.h: size <-> class <-> level <-> address of a block; pure arithmetic.
+ *
+ * A block is a power of two, or 5/8, 6/8 or 7/8 of one: a power of two whose last eighths
+ * were given back. 5/8 and 6/8 exist from 64 bytes up, 7/8 above 1 KiB only. */
+#ifndef BM_BLOCK_H
+#define BM_BLOCK_H
+
+#include "config.h"
+
+#include <assert.h>
+#include <stddef.h>
+#include <stdint.h>
+
+/* State bytes that a slot's own bookkeeping has room for; with more blocks they go into a hole. */
+#define INLINE_STATES 64u
+
+#define SMALL_CLASS_COUNT 16u
+#define CLASS_COUNT 36u
+#define SMALL_STEP_COUNT (SMALL_MAX / 16u + 1u)
+
+/* What a free block holds. `state` is the address of its own state byte. */
+struct block {
+  struct block *next;
+  uint8_t *state;
+};
+
+/* The state byte of a block. */
+enum block_state {
+  BLOCK_FREE = 0,   /* in the allocator's hands */
+  BLOCK_USED = 1,   /* in the program's hands */
+  BLOCK_REMOTE = 2, /* freed by a thread that does not own it, on its way home */
+  BLOCK_PURGED = 3  /* free, its page given back; on no list (slot.c) */
+};
+
+struct block_class {
+  uint32_t size;       /* bytes of a block */
+  uint16_t capacity;   /* blocks that a slot has room for */
+  uint16_t hole;       /* of those: taken by the slot's own state bytes (slot.c) */
+  uint64_t reciprocal; /* ceil(2^32 / size) */
+};
+
+extern const struct block_class block_classes[CLASS_COUNT];
+#define TIMES2(c) c, c
+#define TIMES4(c) TIMES2(c), TIMES2(c)
+#define TIMES8(c) TIMES4(c), TIMES4(c)
+#define TIMES16(c) TIMES8(c), TIMES8(c)
+
+/* The initialiser of block_step_class, and of arena_none's copy. */
+#if BM_PLAIN_BUDDY
+#define BLOCK_STEP_CLASSES \
+  {TIMES2(0), 1, TIMES2(3), TIMES4(6), TIMES8(9), TIMES16(12), TIMES16(15), TIMES16(15)}
+#else
+#define BLOCK_STEP_CLASSES                                                                                  \
+  {TIMES2(0), 1, 2, 3, 4, 5, TIMES2(6), TIMES2(7), TIMES2(8), TIMES4(9), TIMES4(10), TIMES4(11), TIMES8(12), \
+   TIMES8(13), TIMES8(14), TIMES16(15)}
+#endif
+
+/* The class of a request of 16 * step bytes and up to 15 fewer. */
+extern const uint8_t block_step_class[SMALL_STEP_COUNT];
+
+static_assert(sizeof(struct block) <= 1u << MIN_ORDER, "a free block holds its two words");
+static_assert(SLOT_BLOCK_MAX == 1u << (SLOT_ORDER - 1u), "two of the largest class fill a slot");
+
+/* log2 of the smallest power of two that holds `size`, at least MIN_ORDER. Requires size <= 2^62. */
+static inline unsigned block_order(size_t size) {
+  return size <= 1u << MIN_ORDER ? MIN_ORDER : 64u - (unsigned)__builtin_clzll(size - 1);
+}
+
+/* The level of a request: order minus the smallest order. */
+static inline unsigned block_level(size_t size) { return block_order(size) - MIN_ORDER; }
+
+/* The class of a request of SMALL_MAX + 1 .. SLOT_BLOCK_MAX bytes. */
+static inline unsigned block_medium_class(size_t size) {
+  unsigned order = 64u - (unsigned)__builtin_clzll(size - 1);
+#if BM_PLAIN_BUDDY
+  unsigned eighth = 3;
+#else
+  unsigned eighth = (unsigned)((size - 1) >> (order - 3)) & 3;
+#endif
+  return SMALL_CLASS_COUNT + (order - 11) * 4 + eighth;
+}
+
+/* The class of a request of 0 .. SLOT_BLOCK_MAX bytes. */
+static inline unsigned block_class_of(size_t size) {
+  return size <= SMALL_MAX ? block_step_class[(size + 15) >> 4] : block_medium_class(size);
+}
+
+/* The smallest class whose blocks hold `size` and are aligned to `alignment`, or CLASS_COUNT. */
+unsigned block_aligned_class(size_t alignment, size_t size);
+
+/* The blocks that a block of `slots` slots is made of: the slots of a large request (bytes). */
+size_t block_large_slots(size_t size);
+
+/* The address of the buddy of the block of 2^order bytes at `address`. */
+static inline uintptr_t block_buddy(uintptr_t address, unsigned order) {
+  return address ^ ((uintptr_t)1 << order);
+}
+
+#endif

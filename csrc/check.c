@@ -1,0 +1,194 @@
+/* check.c: the numbered invariants of the other files, verified one by one.
+ *
+ * For tests and for BUDDYMALLOC_CHECK_AT_EXIT: while no other thread is inside the allocator. */
+#include "arena.h"
+#include "huge.h"
+#include "include/buddymalloc.h"
+#include "orphan.h"
+#include "purge.h"
+#include "remote.h"
+#include "slot.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <unistd.h>
+
+static int violations;
+
+static void report(const char *invariant, const void *address) {
+  char line[160];
+  int length = snprintf(line, sizeof line, "buddymalloc: violated: %s: 0x%" PRIxPTR "\n", invariant, (uintptr_t)address);
+  violations++;
+  if (length > 0) {
+    ssize_t written = write(STDERR_FILENO, line, (size_t)length);
+    (void)written;
+  }
+}
+
+static void expect(int holds, const char *invariant, const void *address) {
+  if (!holds) report(invariant, address);
+}
+
+/* ---- Chunks (C) and the lists of free blocks (F) ------------------------------------------ */
+
+static void check_free_block(const struct slot *slot) {
+  uint32_t count = 1u << (slot->order - SLOT_ORDER);
+  expect((slot_number(slot) & (count - 1)) == 0, "C2 a block starts at a multiple of its size", slot);
+  for (uint32_t i = 1; i < count; i++) expect(slot[i].kind == SLOT_REST, "C1 the rest of a free block", slot + i);
+  if (slot->order < CHUNK_ORDER) {
+    const struct slot *buddy = slot_of(block_buddy(slot_base(slot), slot->order));
+    expect(buddy->kind != SLOT_FREE || buddy->order != slot->order, "C3 no free block has a free buddy", slot);
+  }
+}
+
+static void check_chunks(void) {
+  uint64_t free_blocks = 0, listed = 0;
+  size_t dirty = 0;
+  for (uint32_t number = CHUNK_SLOTS; number < heap.top;) {
+    const struct slot *slot = slot_at(number);
+    uint32_t count = 1;
+    switch (slot->kind) {
+      case SLOT_NONE:
+        expect(slot->owner == NULL, "C1 no memory has no owner", slot);
+        break;
+      case SLOT_FREE:
+        free_blocks++;
+        count = 1u << (slot->order - SLOT_ORDER);
+        check_free_block(slot);
+        for (uint32_t i = 0; i < count; i++) dirty += slot[i].dirty ? SLOT_BYTES : 0;
+        break;
+      case SLOT_LARGE:
+        count = slot->used;
+        expect(count >= 1 && count <= CHUNK_SLOTS && slot->owner == NULL, "L1 a large block's slots", slot);
+        if (count < 1 || count > CHUNK_SLOTS) count = 1;
+        for (uint32_t i = 1; i < count; i++) expect(slot[i].kind == SLOT_TAIL, "L1 the tail of a large block", slot + i);
+        break;
+      case SLOT_CUT:
+        expect(slot->owner != NULL, "C1 a cut slot has an owner", slot);
+        break;
+      default:
+        report("C1 every slot is part of one block", slot);
+    }
+    number += count;
+  }
+  expect(dirty == heap.dirty_bytes, "C4 the touched free slots are counted", &heap);
+  for (unsigned level = 0; level < SLOT_LEVELS; level++) {
+    uint32_t previous = 0;
+    expect((heap.nonempty >> level & 1) == (heap.blocks[level] != 0), "F1 the bits of lists that are not empty", &heap);
+    for (uint32_t number = heap.blocks[level]; number != 0; number = slot_at(number)->next) {
+      const struct slot *slot = slot_at(number);
+      expect(slot->kind == SLOT_FREE && slot->order == level + SLOT_ORDER, "F2 a list holds free blocks of its level", slot);
+      expect(slot->prev == previous, "F3 list neighbours agree", slot);
+      if (slot->prev != previous || ++listed > free_blocks) break;
+      previous = number;
+    }
+  }
+  expect(listed == free_blocks, "F2 every free block is on a list", &heap);
+}
+
+/* ---- Cut slots (S) and their arenas (A, P) --------------------------------------------------- */
+
+static int is_on(const struct slot_list *list, const struct slot *slot) {
+  if (slot->prev != 0 ? slot_at(slot->prev)->next != slot_number(slot) : list->first != slot_number(slot)) return 0;
+  return slot->next != 0 ? slot_at(slot->next)->prev == slot_number(slot) : list->last == slot_number(slot);
+}
+
+static void check_place(const struct slot *slot, const struct arena *owner) {
+  int has_free = slot->free != NULL || slot->purged > 0;
+  int is_orphan = owner == &orphanage;
+  switch (slot->place) {
+    case PLACE_CURRENT:
+      expect(!is_orphan && owner->current[slot->class] == slot, "A2 a current slot is its class's", slot);
+      break;
+    case PLACE_FULL:
+      expect(is_on(&owner->full, slot), is_orphan ? "P1 a full orphan is listed" : "A2 a full slot is listed", slot);
+      break;
+    case PLACE_SWEPT:
+    case PLACE_LISTED:
+      expect(is_on(&owner->listed[slot->class], slot), is_orphan ? "P1 an orphan is listed" : "A2 a slot is listed", slot);
+      expect(has_free || (is_orphan && slot->fresh < slot_usable(slot)), "A3 a listed slot has free blocks", slot);
+      break;
+    default:
+      report("A2 a slot has a place", slot);
+  }
+  if (!is_orphan && slot->fresh < slot_usable(slot))
+    expect(owner->fresh[slot->class] == slot, "A4 the slot with fresh blocks is known", slot);
+  if (is_orphan) expect(slot->used > 0 && slot_returned(slot) == 0, "P2 an orphan is in use", slot);
+}
+
+static void check_cut(const struct slot *slot) {
+  const struct arena *owner = slot_owner(slot);
+  uint32_t states[4] = {0}, listed = 0, hole = slot_hole(slot);
+  const struct block_class *class = &block_classes[slot->class];
+  if (owner == &orphanage && slot->place == PLACE_TORN) return;
+  for (uint32_t turn = 0; turn < slot_usable(slot); turn++) {
+    uint8_t state = slot->states[slot_index(slot, turn)];
+    if (turn < slot->fresh)
+      states[state & 3]++;
+    else
+      expect(state == BLOCK_FREE, "S1 a block that was not carved is free", slot_block(slot, slot_index(slot, turn)));
+  }
+  if (class->capacity * class->size < SLOT_BYTES)
+    expect(slot->states[class->capacity] == BLOCK_FREE, "S1 the remainder of a slot is free", slot);
+  for (const struct block *block = slot->free; block != NULL && listed <= slot->fresh; block = block->next) {
+    const uint8_t *state = slot_of((uintptr_t)block) == slot ? slot_state(slot, (uintptr_t)block) : NULL;
+    expect(state != NULL, "S4 a listed block is one of the slot's", block);
+    if (state == NULL) return;
+    uint32_t index = (uint32_t)(state - slot->states);
+    expect(*state == BLOCK_FREE && block->state == state && index - hole >= class->hole, "S2 a listed block is free", block);
+    listed++;
+  }
+#if !BM_UNCHECKED
+  uint32_t stock = 0;
+  if (slot->place == PLACE_CURRENT && owner->current[slot->class] == slot)
+    for (const struct block *block = owner->blocks[slot->class]; block != NULL && stock <= slot->fresh; block = block->next) {
+      expect(slot_of((uintptr_t)block) == slot, "A1 the stock comes from the current slot", block);
+      stock++;
+    }
+  expect(states[BLOCK_FREE] == listed + stock, "S2 every free block is listed or in stock", slot);
+  expect(states[BLOCK_PURGED] == slot->purged, "S3 the purged blocks are counted", slot);
+#endif
+  expect(slot->used - slot_returned(slot) + slot->purged + listed == slot->fresh, "S3 the blocks of a slot add up", slot);
+  check_place(slot, owner);
+}
+
+static void check_arenas(void) {
+  for (const struct arena *arena = arenas.all; arena != NULL; arena = arena->next) {
+    if (arena->life != ARENA_IDLE) continue;
+    for (unsigned class = 0; class < CLASS_COUNT; class++)
+      expect(arena->blocks[class] == NULL && arena->current[class] == NULL && arena->listed[class].first == 0,
+             "A5 an idle arena owns nothing", arena);
+    expect(arena->remote == NULL, "R3 no block waits for an idle arena", arena);
+    expect(arena->out_count == 0 && arena->full.first == 0, "A5 an idle arena owns nothing", arena);
+  }
+}
+
+static void check_queue(const struct block *block) {
+  for (; block != NULL; block = block->next)
+    expect(*block->state == BLOCK_REMOTE, "R1 a block on its way says so", block);
+}
+
+int bm_check(void) {
+  violations = 0;
+  if (!heap_init()) return 0;
+  purge_pause();
+  lock_acquire(&arenas.lock);
+  lock_acquire(&orphan_lock);
+  lock_acquire(&heap.lock);
+  check_chunks();
+  for (uint32_t number = CHUNK_SLOTS; number < heap.top; number++)
+    if (slot_at(number)->kind == SLOT_CUT) check_cut(slot_at(number));
+  check_arenas();
+  check_queue(orphanage.remote);
+  for (const struct arena *arena = arenas.all; arena != NULL; arena = arena->next) {
+    check_queue(arena->remote);
+    for (uint32_t i = 0; i < arena->out_count; i++)
+      expect(*arena->out[i]->state == BLOCK_REMOTE, "R1 a block on its way says so", arena->out[i]);
+  }
+  lock_release(&heap.lock);
+  lock_release(&orphan_lock);
+  lock_release(&arenas.lock);
+  huge_check(report);
+  purge_resume();
+  return violations;
+}

@@ -1,0 +1,303 @@
+/* chunk.c: chunks from the system, and the buddy system of their slots.
+ *
+ * The heap lives in one window of addresses, fixed at the start: the break and what lies
+ * above it. A flat table has an entry for every slot of the window, so that a pointer finds
+ * its slot with one shift, and a pointer from elsewhere is recognised by one comparison;
+ * only the entries of slots in use ever cost memory.
+ *
+ * Owner:     heap.lock.
+ * Invariant: C1  every slot of a chunk is the first or a later slot of exactly one block.
+ *            C2  a block of order k starts at a multiple of 2^k.
+ *            C3  no free block has a free buddy of its own order, but for whole chunks.
+ *            C4  heap.dirty_bytes counts the slots in free blocks whose `dirty` is 1.
+ * Cost:      take and give: at most SLOT_LEVELS splits or merges; a system call when the heap grows. */
+#include "chunk.h"
+
+#include "freelist.h"
+#include "options.h"
+#include "os.h"
+
+#include <errno.h>
+
+/* User space ends here (x86-64 and aarch64 with 47 bits or more). */
+#define ADDRESS_END ((uintptr_t)1 << 47)
+/* A break above this lies among the mappings: no room to grow into. */
+#define BREAK_MAX ((uintptr_t)0x700000000000)
+#define GROW_TRIES 40
+
+struct heap heap;
+
+static uintptr_t round_up(uintptr_t value, size_t to) { return (value + to - 1) & ~(uintptr_t)(to - 1); }
+
+static unsigned window_order(void) {
+  size_t wanted = os_memory() * WINDOW_PER_MEMORY;
+  size_t limit = os_address_limit();
+  if (limit < (SIZE_MAX >> 5) && wanted > limit * 16) wanted = limit * 16;
+  unsigned order = wanted <= 1 ? WINDOW_ORDER_MIN : 64u - (unsigned)__builtin_clzll(wanted - 1);
+  if (order < WINDOW_ORDER_MIN) order = WINDOW_ORDER_MIN;
+  return order > WINDOW_ORDER_MAX ? WINDOW_ORDER_MAX : order;
+}
+
+/* Where the window begins: just above the break, or in the largest gap that mmap offers. */
+static uintptr_t window_base(size_t *span) {
+  if (options.sbrk) {
+    uintptr_t start = (uintptr_t)os_break();
+    if (start != 0 && start < BREAK_MAX) {
+      uintptr_t base = round_up(start, CHUNK_BYTES) - CHUNK_BYTES;
+      if (base + *span < ADDRESS_END) return base;
+    }
+  }
+  heap.sbrk_failed = 1;
+  for (; *span >= 4 * CHUNK_BYTES; *span /= 2) {
+    void *gap = os_reserve(*span);
+    if (gap == NULL) continue;
+    os_unmap(gap, *span);
+    uintptr_t base = round_up((uintptr_t)gap, CHUNK_BYTES);
+    *span -= CHUNK_BYTES;
+    return base;
+  }
+  return 0;
+}
+
+/* The heap's window and table. Once it succeeded it is constant; until then every call tries. */
+int heap_init(void) {
+  if (__atomic_load_n(&heap.span, __ATOMIC_ACQUIRE) != 0) return 1;
+  lock_acquire(&heap.lock);
+  if (heap.span == 0) {
+    options_init();
+    size_t span = (size_t)1 << window_order();
+    uintptr_t base = window_base(&span);
+    struct slot *slots = NULL;
+    for (; base != 0 && span >= 4 * CHUNK_BYTES; span /= 2) {
+      slots = os_map((span >> SLOT_ORDER) * sizeof(struct slot));
+      if (slots != NULL) break;
+    }
+    if (slots != NULL) {
+      os_hugepages(slots, (span >> SLOT_ORDER) * sizeof(struct slot), 0);
+      heap.base = base;
+      heap.slots = slots;
+      heap.top = CHUNK_SLOTS; /* the first chunk of the window is never used: slot 0 means none */
+      /* release: pairs with the acquire above. */
+      __atomic_store_n(&heap.span, span, __ATOMIC_RELEASE);
+    }
+  }
+  lock_release(&heap.lock);
+  return heap.span != 0;
+}
+
+/* A chunk from the break, or NULL with sbrk_failed set. */
+static void *grow_by_sbrk(void) {
+  uintptr_t start = (uintptr_t)os_break();
+  if (start == 0) return NULL;
+  size_t pad = round_up(start, CHUNK_BYTES) - start;
+  uintptr_t got = (uintptr_t)os_sbrk(pad + CHUNK_BYTES);
+  if (got == 0) return NULL;
+  /* Somebody else may have moved the break in between: take what is aligned in ours. */
+  uintptr_t chunk = round_up(got, CHUNK_BYTES);
+  if (chunk + CHUNK_BYTES > got + pad + CHUNK_BYTES) return NULL;
+  if (!heap_contains(chunk) || !heap_contains(chunk + CHUNK_BYTES - 1)) return NULL;
+  return (void *)chunk;
+}
+
+/* A chunk above the highest one, skipping what others have mapped there. */
+static void *grow_by_mmap(void) {
+  uintptr_t chunk = heap.base + ((uintptr_t)heap.top << SLOT_ORDER);
+  size_t step = CHUNK_BYTES;
+  for (int tries = 0; tries < GROW_TRIES; tries++) {
+    if (!heap_contains(chunk + CHUNK_BYTES - 1)) return NULL;
+    if (os_map_at((void *)chunk, CHUNK_BYTES) != NULL) return (void *)chunk;
+    chunk += step;
+    if (tries >= 2) step *= 2;
+  }
+  return NULL;
+}
+
+/* One more chunk, as one free block on no list; NULL if the system has none. */
+static struct slot *grow(void) {
+  void *chunk = NULL;
+  if (!heap.sbrk_failed && options.sbrk) {
+    chunk = grow_by_sbrk();
+    if (chunk != NULL)
+      heap.sbrk_bytes += CHUNK_BYTES;
+    else
+      heap.sbrk_failed = 1;
+  }
+  if (chunk == NULL) {
+    chunk = grow_by_mmap();
+    if (chunk == NULL) return NULL;
+    heap.mmap_bytes += CHUNK_BYTES;
+  }
+  if (options.hugepages) os_hugepages(chunk, CHUNK_BYTES, 1);
+  struct slot *first = slot_of((uintptr_t)chunk);
+  first->kind = SLOT_FREE;
+  first->order = CHUNK_ORDER;
+  for (uint32_t i = 1; i < CHUNK_SLOTS; i++) first[i].kind = SLOT_REST;
+  uint32_t end = slot_number(first) + CHUNK_SLOTS;
+  if (end > heap.top) heap.top = end;
+  return first;
+}
+
+void chunk_split(struct slot *slot) {
+  slot->order--;
+  struct slot *upper = slot + (1u << (slot->order - SLOT_ORDER));
+  upper->kind = SLOT_FREE;
+  upper->order = slot->order;
+  upper->stamp = slot->stamp;
+  freelist_push(upper);
+}
+
+/* Put the slots from `first` on onto the lists as the blocks they consist of, unmerged. */
+static void push_pieces(struct slot *first, uint32_t count, uint32_t stamp) {
+  while (count > 0) {
+    uint32_t number = slot_number(first);
+    unsigned level = (unsigned)__builtin_ctz(number | CHUNK_SLOTS);
+    while (1u << level > count) level--;
+    first->kind = SLOT_FREE;
+    first->order = (uint8_t)(level + SLOT_ORDER);
+    first->stamp = stamp;
+    for (uint32_t i = 1; i < 1u << level; i++) first[i].kind = SLOT_REST;
+    freelist_push(first);
+    first += 1u << level;
+    count -= 1u << level;
+  }
+}
+
+static void count_dirty(const struct slot *first, uint32_t count, int sign) {
+  for (uint32_t i = 0; i < count; i++)
+    if (first[i].dirty) heap.dirty_bytes += sign > 0 ? SLOT_BYTES : (size_t)0 - SLOT_BYTES;
+}
+
+struct slot *chunk_take(uint32_t count) {
+  unsigned level = count == 1 ? 0 : 32u - (unsigned)__builtin_clz(count - 1);
+  struct slot *slot = freelist_pop(level + SLOT_ORDER);
+  if (slot == NULL && (slot = grow()) == NULL) return NULL;
+  while (slot->order > level + SLOT_ORDER) chunk_split(slot);
+  push_pieces(slot + count, (1u << level) - count, slot->stamp);
+  count_dirty(slot, count, -1);
+  return slot;
+}
+
+/* Merge the free block `slot` (on no list) upward while its buddy is free; the result
+ * is on no list and its buddy is not free (C3). */
+static struct slot *coalesce(struct slot *slot) {
+  while (slot->order < CHUNK_ORDER) {
+    struct slot *buddy = slot_of(block_buddy(slot_base(slot), slot->order));
+    if (buddy->kind != SLOT_FREE || buddy->order != slot->order) break;
+    freelist_remove(buddy);
+    struct slot *lower = buddy < slot ? buddy : slot;
+    struct slot *upper = buddy < slot ? slot : buddy;
+    upper->kind = SLOT_REST;
+    lower->stamp = slot->stamp;
+    lower->order++;
+    slot = lower;
+  }
+  return slot;
+}
+
+void chunk_give(struct slot *first, uint32_t count) {
+  uint32_t stamp = os_now_ms();
+  count_dirty(first, count, 1);
+  while (count > 0) {
+    unsigned level = (unsigned)__builtin_ctz(slot_number(first) | CHUNK_SLOTS);
+    while (1u << level > count) level--;
+    first->kind = SLOT_FREE;
+    first->order = (uint8_t)(level + SLOT_ORDER);
+    first->stamp = stamp;
+    for (uint32_t i = 1; i < 1u << level; i++) first[i].kind = SLOT_REST;
+    freelist_push(coalesce(first));
+    first += 1u << level;
+    count -= 1u << level;
+  }
+}
+
+int chunk_extend(struct slot *after, uint32_t count) {
+  uint32_t found = 0;
+  if (((slot_number(after) - 1) & ~(CHUNK_SLOTS - 1)) != ((slot_number(after) + count - 1) & ~(CHUNK_SLOTS - 1)))
+    return 0; /* blocks never cross a chunk */
+  while (found < count) {
+    const struct slot *piece = after + found;
+    if (piece->kind != SLOT_FREE) return 0;
+    found += 1u << (piece->order - SLOT_ORDER);
+  }
+  for (uint32_t taken = 0; taken < found;) {
+    struct slot *piece = after + taken;
+    taken += 1u << (piece->order - SLOT_ORDER);
+    freelist_remove(piece);
+  }
+  push_pieces(after + count, found - count, os_now_ms());
+  count_dirty(after, count, -1);
+  return 1;
+}
+
+/* Purge the touched slots of a block, run by run; returns bytes. The lock is not needed. */
+static size_t purge_block(struct slot *slot) {
+  uint32_t count = 1u << (slot->order - SLOT_ORDER);
+  size_t purged = 0;
+  for (uint32_t i = 0; i < count;) {
+    uint32_t run = 0;
+    while (i + run < count && slot[i + run].dirty) run++;
+    if (run > 0 && os_purge((void *)slot_base(slot + i), run * SLOT_BYTES) == 0) {
+      for (uint32_t k = 0; k < run; k++) slot[i + k].dirty = 0;
+      purged += run * SLOT_BYTES;
+    }
+    i += run + 1;
+  }
+  return purged;
+}
+
+static int is_dirty(const struct slot *slot) {
+  uint32_t count = 1u << (slot->order - SLOT_ORDER);
+  for (uint32_t i = 0; i < count; i++)
+    if (slot[i].dirty) return 1;
+  return 0;
+}
+
+/* A free block with touched slots that was left alone for `delay` ms, or NULL. */
+static struct slot *find_old(uint32_t now, uint32_t delay) {
+  for (unsigned level = 0; level < SLOT_LEVELS; level++)
+    for (uint32_t number = heap.blocks[level]; number != 0; number = slot_at(number)->next)
+      if (now - slot_at(number)->stamp >= delay && is_dirty(slot_at(number))) return slot_at(number);
+  return NULL;
+}
+
+size_t chunk_purge(uint32_t now, uint32_t delay) {
+  size_t total = 0;
+  lock_acquire(&heap.lock);
+  struct slot *slot;
+  while (heap.dirty_bytes > 0 && (slot = find_old(now, delay)) != NULL) {
+    /* The system call is made without the lock: the block is nobody's meanwhile. */
+    uint32_t count = 1u << (slot->order - SLOT_ORDER);
+    freelist_remove(slot);
+    slot->kind = SLOT_TAIL; /* of nothing: not free to merge, and nobody's to free */
+    count_dirty(slot, count, -1);
+    lock_release(&heap.lock);
+    size_t purged = purge_block(slot);
+    lock_acquire(&heap.lock);
+    chunk_give(slot, count);
+    heap.purged_bytes += purged;
+    total += purged;
+    if (purged == 0) break; /* the system refused: try again later */
+  }
+  lock_release(&heap.lock);
+  return total;
+}
+
+size_t chunk_release(void) {
+  size_t released = 0;
+  uint32_t next;
+  for (uint32_t number = heap.blocks[SLOT_LEVELS - 1]; number != 0; number = next) {
+    struct slot *first = slot_at(number);
+    uintptr_t address = slot_base(first);
+    next = first->next;
+    if (os_unmap((void *)address, CHUNK_BYTES) != 0) continue;
+    freelist_remove(first);
+    count_dirty(first, CHUNK_SLOTS, -1);
+    for (uint32_t i = 0; i < CHUNK_SLOTS; i++) first[i].kind = SLOT_NONE, first[i].dirty = 0;
+    released += CHUNK_BYTES;
+  }
+  /* Which way a chunk came is not recorded: take it off what there is, mmap first. */
+  size_t mapped = released < heap.mmap_bytes ? released : heap.mmap_bytes;
+  heap.mmap_bytes -= mapped;
+  heap.sbrk_bytes -= released - mapped;
+  return released;
+}

@@ -1,0 +1,101 @@
+/* config.h: every size and threshold of the allocator, with its reason.
+ *
+ * Each may be overridden at build time (-DNAME=value); the static_asserts in
+ * block.h and chunk.h say which combinations hold. Bytes unless the name says otherwise. */
+#ifndef BM_CONFIG_H
+#define BM_CONFIG_H
+
+/* Build variants: 1 leaves the exact check out; 1 uses powers of two only. */
+#ifndef BM_UNCHECKED
+#define BM_UNCHECKED 0
+#endif
+#ifndef BM_PLAIN_BUDDY
+#define BM_PLAIN_BUDDY 0
+#endif
+/* 1 compiles the fault counter of os.c in (tests only). */
+#ifndef BM_TESTING
+#define BM_TESTING 0
+#endif
+
+/* log2: the smallest block, 16 bytes: two words of a free block, and libc's alignment. */
+#ifndef MIN_ORDER
+#define MIN_ORDER 4u
+#endif
+/* log2: a slot, the unit that is cut into blocks of one class. 64 KiB makes the offset of a
+ * pointer in its slot a 16-bit move, and is small enough not to strand much. */
+#ifndef SLOT_ORDER
+#define SLOT_ORDER 16u
+#endif
+/* log2: a chunk, the largest unit obtained from the system: 64 slots. */
+#ifndef CHUNK_ORDER
+#define CHUNK_ORDER 22u
+#endif
+/* The largest block cut out of a slot; above it a block is whole slots. */
+#ifndef SLOT_BLOCK_MAX
+#define SLOT_BLOCK_MAX 32768u
+#endif
+/* The largest block of whole slots; a request above it gets a mapping of its own. */
+#ifndef LARGE_MAX
+#define LARGE_MAX (2u << 20)
+#endif
+/* Requests up to here find their class through a table of 16-byte steps. */
+#ifndef SMALL_MAX
+#define SMALL_MAX 1024u
+#endif
+
+/* A full slot is offered again after one in so many of its blocks came back
+ * (Barkley & Lee's slack): larger is leaner, smaller is faster. */
+#ifndef SLACK_DIVISOR
+#define SLACK_DIVISOR 32u
+#endif
+/* Fresh memory is carved at least one page at a time, at most so much. */
+#ifndef CARVE_MIN
+#define CARVE_MIN 4096u
+#endif
+#ifndef CARVE_MAX
+#define CARVE_MAX 16384u
+#endif
+
+/* Blocks, and bytes in them, that a thread collects for other owners before it flushes. */
+#ifndef REMOTE_BUFFER_BLOCKS
+#define REMOTE_BUFFER_BLOCKS 64u
+#endif
+#ifndef REMOTE_BUFFER_BYTES
+#define REMOTE_BUFFER_BYTES 65536u
+#endif
+
+/* A slot that served no request for so long (ms) is given to the orphanage once half of
+ * it is free: its blocks then serve any thread, and its free pages can be purged. */
+#ifndef IDLE_SLOT_MS
+#define IDLE_SLOT_MS 200u
+#endif
+/* Free memory that may be purged, bytes, before a thread is started to do so. */
+#ifndef BACKGROUND_THRESHOLD
+#define BACKGROUND_THRESHOLD (4u << 20)
+#endif
+
+/* Freed huge mappings kept for reuse, at most so many. */
+#ifndef HUGE_CACHE_ENTRIES
+#define HUGE_CACHE_ENTRIES 32u
+#endif
+
+/* The window of addresses that the heap may grow into: so many times the physical
+ * memory, within these limits (log2 bytes). */
+#ifndef WINDOW_PER_MEMORY
+#define WINDOW_PER_MEMORY 4u
+#endif
+#ifndef WINDOW_ORDER_MIN
+#define WINDOW_ORDER_MIN 30u
+#endif
+#ifndef WINDOW_ORDER_MAX
+#define WINDOW_ORDER_MAX 42u
+#endif
+
+#define CACHE_LINE 64u
+
+#define LIKELY(x) __builtin_expect(!!(x), 1)
+#define UNLIKELY(x) __builtin_expect(!!(x), 0)
+#define NOINLINE __attribute__((noinline))
+#define COLD __attribute__((noinline, cold))
+
+#endif

@@ -1,0 +1,14 @@
+/* fatal.h: the last line. See fatal.c. */
+#ifndef BM_FATAL_H
+#define BM_FATAL_H
+
+/* The words for a caller's bug, one each. */
+#define FATAL_DOUBLE_FREE "double free"
+#define FATAL_INVALID "invalid pointer"
+#define FATAL_INTERIOR "interior pointer"
+#define FATAL_WRONG_SIZE "wrong size"
+
+/* Write `buddymalloc: <fault>: 0x<address>` and a newline to standard error and abort. */
+_Noreturn void fatal(const char *fault, const void *address);
+
+#endif

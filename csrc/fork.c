@@ -1,0 +1,105 @@
+/* fork.c: what a fork, an exit and a start need.
+ *
+ * The child has one thread. All locks are held across the fork, so what they guard is whole. The
+ * other threads' arenas may have been in the middle of something: their slots go to the
+ * orphanage, which makes their lists anew from the state bytes before it uses them (PLACE_TORN). */
+#include "arena.h"
+#include "huge.h"
+#include "include/buddymalloc.h"
+#include "options.h"
+#include "orphan.h"
+#include "purge.h"
+#include "remote.h"
+#include "slot.h"
+
+#include <pthread.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* The order in which locks nest. */
+static void before_fork(void) {
+  purge_pause();
+  lock_acquire(&arenas.lock);
+  lock_acquire(&orphan_lock);
+  lock_acquire(&heap.lock);
+  lock_acquire(&huge_lock);
+}
+
+static void after_fork_in_parent(void) {
+  lock_release(&huge_lock);
+  lock_release(&heap.lock);
+  lock_release(&orphan_lock);
+  lock_release(&arenas.lock);
+  purge_resume();
+}
+
+/* Blocks on their way when the process forked lie in queues that nobody empties any more: those of
+ * the child's own slots are taken home, the others when their slots are mended. */
+static void take_home(struct arena *mine, struct slot *slot) {
+  for (uint32_t turn = 0; turn < slot->fresh; turn++) {
+    uint32_t index = slot_index(slot, turn);
+    if (slot->states[index] != BLOCK_REMOTE) continue;
+    struct block *block = slot_block(slot, index);
+    block->state = slot->states + index;
+    arena_accept(mine, slot, block);
+    if (slot->kind != SLOT_CUT || slot->owner != mine) return; /* that was its last */
+  }
+}
+
+static void forget(struct arena *arena) {
+  struct arena *next = arena->next;
+  uint32_t number = arena->number;
+  memset(arena, 0, sizeof *arena);
+  memcpy(arena->step_class, block_step_class, sizeof arena->step_class);
+  arena->next = next;
+  arena->number = number;
+  arena->next_idle = arenas.idle;
+  arenas.idle = arena;
+  arenas.idle_count++;
+}
+
+static void after_fork_in_child(void) {
+  huge_lock.word = heap.lock.word = orphan_lock.word = arenas.lock.word = 0;
+  purge_after_fork();
+  struct arena *mine = arena_mine;
+  int alone = 1;
+  for (struct arena *arena = arenas.all; arena != NULL; arena = arena->next)
+    if (arena != mine && arena->life == ARENA_LIVE) alone = 0;
+  /* Queues first: their blocks are found again by their state. */
+  int in_transit = orphanage.remote != NULL;
+  for (struct arena *arena = arenas.all; arena != NULL; arena = arena->next) {
+    in_transit |= arena->remote != NULL || arena->out_count != 0;
+    arena->remote = NULL;
+    arena->out_count = arena->out_bytes = 0;
+  }
+  orphanage.remote = NULL;
+  if (alone && !in_transit) return;
+  arenas.forked = 1;
+  for (uint32_t number = CHUNK_SLOTS; number < heap.top; number++) {
+    struct slot *slot = slot_at(number);
+    if (slot->kind != SLOT_CUT || slot->owner == &orphanage) continue;
+    if (slot->owner != mine) orphan_inherit(slot);
+  }
+  for (struct arena *arena = arenas.all; arena != NULL; arena = arena->next)
+    if (arena != mine && arena->life == ARENA_LIVE) forget(arena);
+  if (!in_transit) return;
+  orphan_take_home();
+  for (uint32_t number = CHUNK_SLOTS; number < heap.top; number++) {
+    struct slot *slot = slot_at(number);
+    if (slot->kind == SLOT_CUT && slot->owner == mine) take_home(mine, slot);
+  }
+}
+
+static void at_exit(void) {
+  if (options.stats_at_exit) bm_malloc_stats();
+  if (options.check_at_exit) {
+    bm_thread_flush();
+    if (bm_check() != 0) abort();
+  }
+}
+
+__attribute__((constructor)) static void start(void) {
+  if (!heap_init()) return;
+  pthread_atfork(before_fork, after_fork_in_parent, after_fork_in_child);
+  if (options.stats_at_exit || options.check_at_exit) atexit(at_exit);
+}

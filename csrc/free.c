@@ -1,0 +1,116 @@
+/* free.c: from an address to its slot, and back onto the slot's list.
+ *
+ * The exact check: an address outside the window is a huge block's or nobody's; one inside it
+ * finds its slot by arithmetic; a block must begin there, and its state byte must say that it was
+ * handed out. Nothing at the address itself is read before that is sure. */
+#include "alloc.h"
+#include "fatal.h"
+#include "huge.h"
+#include "include/buddymalloc.h"
+#include "large.h"
+#include "remote.h"
+#include "slot.h"
+
+static COLD _Noreturn void bad_block(const struct slot *slot, const void *address) {
+  fatal(slot_state(slot, (uintptr_t)address) == NULL ? FATAL_INTERIOR : FATAL_DOUBLE_FREE, address);
+}
+
+/* Not in a slot of the calling thread's arena. */
+static NOINLINE void free_elsewhere(void *address) {
+  struct slot *slot = slot_of((uintptr_t)address);
+  if (slot_owner(slot) != NULL)
+    remote_free(arena_mine, slot, address);
+  else if (slot->kind == SLOT_LARGE)
+    large_free(slot, address);
+  else
+    fatal(large_fault(slot, (uintptr_t)address), address);
+}
+
+static NOINLINE void free_outside(void *address) {
+  if (address != NULL) huge_free(address);
+}
+
+static NOINLINE void slot_event(struct slot *slot) { arena_slot_event(arena_mine, slot); }
+
+#if BM_UNCHECKED
+static inline int release(const struct slot *slot, struct block *block) {
+  (void)slot, (void)block;
+  return 1;
+}
+#else
+/* Mark the block as free; 0 if it is not a block in the program's hands. */
+static inline int release(const struct slot *slot, struct block *block) {
+  uint8_t *state = slot_state(slot, (uintptr_t)block);
+  if (UNLIKELY(state == NULL) || UNLIKELY(*state != BLOCK_USED)) return 0;
+  *state = BLOCK_FREE;
+  block->state = state;
+  return 1;
+}
+#endif
+
+/* Hot path: at most 28 instructions, five branches, no atomic read-modify-write. */
+void bm_free(void *address) {
+  if (UNLIKELY(!heap_contains((uintptr_t)address))) {
+    free_outside(address);
+    return;
+  }
+  struct slot *slot = slot_of((uintptr_t)address);
+  if (UNLIKELY(slot_owner(slot) != arena_mine)) {
+    free_elsewhere(address);
+    return;
+  }
+  struct block *block = address;
+  if (UNLIKELY(!release(slot, block))) bad_block(slot, address);
+  block->next = slot->free;
+  slot->free = block;
+  if (UNLIKELY(--slot->countdown == 0)) slot_event(slot);
+}
+
+struct slot *alloc_slot_of(const void *address) {
+  if (!heap_contains((uintptr_t)address)) return NULL;
+  struct slot *slot = slot_of((uintptr_t)address);
+  if (slot_owner(slot) != NULL) {
+#if !BM_UNCHECKED
+    const uint8_t *state = slot_state(slot, (uintptr_t)address);
+    if (state == NULL || __atomic_load_n(state, __ATOMIC_RELAXED) != BLOCK_USED) bad_block(slot, address);
+#endif
+  } else if (slot->kind != SLOT_LARGE || (uintptr_t)address != slot_base(slot)) {
+    fatal(large_fault(slot, (uintptr_t)address), address);
+  }
+  return slot;
+}
+
+size_t bm_malloc_usable_size(const void *address) {
+  if (address == NULL) return 0;
+  const struct slot *slot = alloc_slot_of(address);
+  if (slot == NULL) {
+    size_t bytes = huge_usable(address);
+    if (bytes == 0) fatal(huge_fault(address), address);
+    return bytes;
+  }
+  return slot_owner(slot) != NULL ? block_classes[slot->class].size : large_usable(slot);
+}
+
+/* Sizes that a block of `usable` bytes may have been asked for: what would get this block, or, after
+ * a realloc() that stayed in place, anything above half of it. */
+static int is_possible_size(size_t usable, size_t size) {
+  if (size > usable) return 0;
+  if (size > usable / 2 || usable == 1u << MIN_ORDER) return 1;
+  return size <= SLOT_BLOCK_MAX ? block_classes[block_class_of(size)].size == usable : 0;
+}
+
+void bm_free_sized(void *address, size_t size) {
+  if (address == NULL) return;
+  if (!is_possible_size(bm_malloc_usable_size(address), size)) fatal(FATAL_WRONG_SIZE, address);
+  bm_free(address);
+}
+
+void bm_free_aligned_sized(void *address, size_t alignment, size_t size) {
+  if (address == NULL) return;
+  size_t usable = bm_malloc_usable_size(address);
+  /* The alignment may have asked for more than the size. */
+  size_t least = size > alignment ? size : alignment;
+  if (size > usable || ((uintptr_t)address & (alignment - 1)) != 0 || (least <= usable / 2 && usable > 2 * least + SLOT_BYTES))
+    fatal(FATAL_WRONG_SIZE, address);
+  bm_free(address);
+}

@@ -1,0 +1,343 @@
+/* huge.c: blocks beyond the largest block of the heap, each a mapping of its own.
+ *
+ * A hash table knows them by address, so a block needs no header and every address can be told
+ * from a block's. A freed mapping is kept for a while and given to the next request, trimmed or
+ * grown with mremap, so that its warm pages are used again; what is kept never makes the program
+ * larger than it was when it was largest.
+ *
+ * Owner:     huge_lock.
+ * Invariant: H1  an entry with bytes > 0 is a live block: a mapping of that many bytes, a
+ *                multiple of the OS page.
+ *            H2  an entry with bytes 0 and an address is a freed block's, kept to tell a double free.
+ *            H3  live_bytes and cached_bytes are the sums over the entries and the cache.
+ * Cost:      O(1) expected, and at most two system calls, made without the lock but for resizing. */
+#include "huge.h"
+
+#include "config.h"
+#include "fatal.h"
+#include "options.h"
+#include "os.h"
+#include "purge.h"
+
+#include <errno.h>
+
+struct entry {
+  uintptr_t address;
+  size_t bytes;
+};
+struct cached {
+  uintptr_t address;
+  size_t bytes;
+  uint32_t stamp; /* ms when it was freed */
+};
+
+#define FIRST_CAPACITY 256u
+/* A block grown by realloc gets an eighth more addresses (no memory), for the next time. */
+#define GROWTH_DIVISOR 8u
+/* A reused or shrunk mapping may be so much (1/n) larger than asked for before it is trimmed. */
+#define EXCESS_DIVISOR 16u
+
+struct lock huge_lock;
+static struct entry *entries;
+static size_t capacity, filled; /* entries; those with an address */
+static struct cached cache[HUGE_CACHE_ENTRIES];
+static uint32_t cache_count;
+static size_t cached_bytes, live_bytes, peak_bytes;
+static uint64_t live, allocs, frees, released_bytes;
+
+static size_t hash(uintptr_t address) { return (size_t)((address >> 12) * UINT64_C(0x9e3779b97f4a7c15) >> 20); }
+
+/* The entry of `address`, or the empty one where it would be. */
+static struct entry *find(struct entry *table, size_t size, uintptr_t address) {
+  size_t i = hash(address) & (size - 1);
+  while (table[i].address != 0 && table[i].address != address) i = (i + 1) & (size - 1);
+  return &table[i];
+}
+
+/* Room for one more entry; freed ones are forgotten. Returns 0 without memory. */
+static int make_room(void) {
+  if (entries != NULL && (filled + 1) * 2 <= capacity) return 1;
+  size_t size = FIRST_CAPACITY;
+  while (size < (live + 1) * 4) size *= 2;
+  struct entry *table = os_map(size * sizeof *table);
+  if (table == NULL) return entries != NULL && filled + 1 < capacity;
+  for (size_t i = 0; i < capacity; i++)
+    if (entries[i].bytes != 0) *find(table, size, entries[i].address) = entries[i];
+  if (entries != NULL) os_unmap(entries, capacity * sizeof *entries);
+  entries = table;
+  capacity = size;
+  filled = live;
+  return 1;
+}
+
+/* Requires make_room(). */
+static void insert(uintptr_t address, size_t bytes) {
+  struct entry *entry = find(entries, capacity, address);
+  if (entry->address == 0) filled++;
+  entry->address = address;
+  entry->bytes = bytes;
+  live++;
+  live_bytes += bytes;
+  if (live_bytes > peak_bytes) peak_bytes = live_bytes;
+}
+
+static struct entry *find_live(const void *address) {
+  if (entries == NULL || address == NULL) return NULL;
+  struct entry *entry = find(entries, capacity, (uintptr_t)address);
+  return entry->bytes != 0 ? entry : NULL;
+}
+
+static void remove_live(struct entry *entry) {
+  live--;
+  live_bytes -= entry->bytes;
+  entry->bytes = 0;
+}
+
+/* ---- The cache ------------------------------------------------------------------------ */
+
+static void set_cached_bytes(size_t bytes) { __atomic_store_n(&cached_bytes, bytes, __ATOMIC_RELAXED); }
+size_t huge_cached_bytes(void) { return __atomic_load_n(&cached_bytes, __ATOMIC_RELAXED); }
+
+static struct cached uncache(uint32_t i) {
+  struct cached mapping = cache[i];
+  cache[i] = cache[--cache_count];
+  set_cached_bytes(cached_bytes - mapping.bytes);
+  return mapping;
+}
+
+/* The cached mapping that fits best: the smallest that is large enough, else the largest. */
+static int uncache_best(size_t bytes, size_t alignment, struct cached *result) {
+  uint32_t best = HUGE_CACHE_ENTRIES;
+  for (uint32_t i = 0; i < cache_count; i++) {
+    if ((cache[i].address & (alignment - 1)) != 0) continue;
+    if (best == HUGE_CACHE_ENTRIES) {
+      best = i;
+      continue;
+    }
+    size_t size = cache[i].bytes, other = cache[best].bytes;
+    if (size >= bytes ? other < bytes || size < other : other < bytes && size > other) best = i;
+  }
+  if (best == HUGE_CACHE_ENTRIES) return 0;
+  *result = uncache(best);
+  return 1;
+}
+
+/* 1 if the mapping was kept. Never more than the option, nor than the program once used itself. */
+static int keep(uintptr_t address, size_t bytes) {
+  size_t limit = (size_t)options.huge_cache << 10;
+  if (cache_count == HUGE_CACHE_ENTRIES || cached_bytes + bytes > limit) return 0;
+  if (live_bytes + cached_bytes + bytes > peak_bytes) return 0;
+  cache[cache_count++] = (struct cached){address, bytes, os_now_ms()};
+  set_cached_bytes(cached_bytes + bytes);
+  return 1;
+}
+
+/* Keep a mapping that must not be lost though the system refuses to unmap it. */
+static void unmap(uintptr_t address, size_t bytes) {
+  if (os_unmap((void *)address, bytes) == 0) {
+    __atomic_fetch_add(&released_bytes, bytes, __ATOMIC_RELAXED);
+    return;
+  }
+  os_purge((void *)address, bytes);
+  lock_acquire(&huge_lock);
+  if (cache_count < HUGE_CACHE_ENTRIES) {
+    cache[cache_count++] = (struct cached){address, bytes, os_now_ms()};
+    set_cached_bytes(cached_bytes + bytes);
+  }
+  lock_release(&huge_lock);
+}
+
+size_t huge_decay(uint32_t now, uint32_t delay) {
+  size_t total = 0;
+  struct cached old[HUGE_CACHE_ENTRIES];
+  uint32_t count = 0;
+  if (huge_cached_bytes() == 0) return 0;
+  lock_acquire(&huge_lock);
+  for (uint32_t i = 0; i < cache_count;) {
+    if (now - cache[i].stamp >= delay)
+      old[count++] = uncache(i);
+    else
+      i++;
+  }
+  peak_bytes = live_bytes > peak_bytes / 4 * 3 ? live_bytes : peak_bytes / 4 * 3;
+  lock_release(&huge_lock);
+  for (uint32_t i = 0; i < count; i++) {
+    total += old[i].bytes;
+    unmap(old[i].address, old[i].bytes);
+  }
+  return total;
+}
+
+/* ---- Allocation ------------------------------------------------------------------------ */
+
+/* Make a mapping out of a cached one: 0 if the system refuses. */
+static uintptr_t reshape(struct cached mapping, size_t *bytes, size_t alignment) {
+  if (mapping.bytes > *bytes) {
+    if (mapping.bytes - *bytes <= *bytes / EXCESS_DIVISOR || os_unmap((void *)(mapping.address + *bytes), mapping.bytes - *bytes) != 0)
+      *bytes = mapping.bytes;
+    return mapping.address;
+  }
+  if (mapping.bytes == *bytes) return mapping.address;
+  return (uintptr_t)os_remap((void *)mapping.address, mapping.bytes, *bytes, alignment <= OS_PAGE);
+}
+
+static uintptr_t map_aligned(size_t bytes, size_t alignment) {
+  if (alignment <= OS_PAGE) return (uintptr_t)os_map(bytes);
+  size_t room = bytes + alignment - OS_PAGE;
+  if (room < bytes) return 0;
+  uintptr_t start = (uintptr_t)os_map(room);
+  if (start == 0) return 0;
+  uintptr_t address = (start + alignment - 1) & ~(uintptr_t)(alignment - 1);
+  if (address > start) os_unmap((void *)start, address - start);
+  if (address + bytes < start + room) os_unmap((void *)(address + bytes), start + room - address - bytes);
+  return address;
+}
+
+void *huge_alloc(size_t bytes, size_t alignment, int zeroed) {
+  if (bytes > PTRDIFF_MAX - OS_PAGE || alignment > PTRDIFF_MAX - bytes) return NULL;
+  bytes = bytes == 0 ? OS_PAGE : os_round_up(bytes);
+  uintptr_t address = 0;
+  struct cached mapping;
+  lock_acquire(&huge_lock);
+  int found = uncache_best(bytes, alignment, &mapping);
+  lock_release(&huge_lock);
+  if (found) {
+    if (zeroed && os_purge((void *)mapping.address, mapping.bytes) != 0) {
+      unmap(mapping.address, mapping.bytes);
+    } else {
+      address = reshape(mapping, &bytes, alignment);
+      if (address == 0) unmap(mapping.address, mapping.bytes);
+    }
+  }
+  if (address == 0) {
+    address = map_aligned(bytes, alignment);
+    if (address == 0) return NULL;
+    if (options.hugepages) os_hugepages((void *)address, bytes, 1);
+  }
+  lock_acquire(&huge_lock);
+  int room = make_room();
+  if (room) {
+    insert(address, bytes);
+    allocs++;
+  }
+  lock_release(&huge_lock);
+  if (room) return (void *)address;
+  unmap(address, bytes);
+  return NULL;
+}
+
+const char *huge_fault(const void *address) {
+  const char *fault = FATAL_INVALID;
+  uintptr_t value = (uintptr_t)address;
+  lock_acquire(&huge_lock);
+  for (size_t i = 0; i < capacity; i++) {
+    if (entries[i].bytes == 0 ? entries[i].address == value : value - entries[i].address < entries[i].bytes) {
+      fault = entries[i].bytes == 0 ? FATAL_DOUBLE_FREE : FATAL_INTERIOR;
+      break;
+    }
+  }
+  lock_release(&huge_lock);
+  return fault;
+}
+
+void huge_free(void *address) {
+  lock_acquire(&huge_lock);
+  struct entry *entry = find_live(address);
+  if (entry == NULL) {
+    lock_release(&huge_lock);
+    fatal(huge_fault(address), address);
+  }
+  size_t bytes = entry->bytes;
+  remove_live(entry);
+  frees++;
+  int kept = keep((uintptr_t)address, bytes);
+  lock_release(&huge_lock);
+  if (kept)
+    purge_notice();
+  else
+    unmap((uintptr_t)address, bytes);
+}
+
+size_t huge_usable(const void *address) {
+  lock_acquire(&huge_lock);
+  struct entry *entry = find_live(address);
+  size_t bytes = entry == NULL ? 0 : entry->bytes;
+  lock_release(&huge_lock);
+  return bytes;
+}
+
+/* Requires huge_lock: the entry must not vanish while its mapping moves. */
+static uintptr_t remap(uintptr_t address, size_t old_bytes, size_t *bytes, size_t wanted) {
+  uintptr_t moved = (uintptr_t)os_remap((void *)address, old_bytes, wanted, 1);
+  if (moved != 0) {
+    *bytes = wanted;
+    return moved;
+  }
+  return *bytes == wanted ? 0 : (uintptr_t)os_remap((void *)address, old_bytes, *bytes, 1);
+}
+
+void *huge_resize(void *address, size_t size) {
+  if (size > PTRDIFF_MAX / 2) return NULL;
+  size_t bytes = os_round_up(size);
+  lock_acquire(&huge_lock);
+  struct entry *entry = find_live(address);
+  if (entry == NULL) {
+    lock_release(&huge_lock);
+    fatal(huge_fault(address), address);
+  }
+  size_t old_bytes = entry->bytes;
+  uintptr_t moved = (uintptr_t)address;
+  if (bytes > old_bytes && make_room()) {
+    moved = remap((uintptr_t)address, old_bytes, &bytes, bytes + os_round_up(bytes / GROWTH_DIVISOR));
+    if (moved != 0) {
+      remove_live(find_live(address));
+      insert(moved, bytes);
+    }
+  } else if (bytes > old_bytes) {
+    moved = 0;
+  } else if (old_bytes - bytes > old_bytes / (GROWTH_DIVISOR / 2) &&
+             os_unmap((void *)((uintptr_t)address + bytes), old_bytes - bytes) == 0) {
+    entry->bytes = bytes;
+    live_bytes -= old_bytes - bytes;
+  }
+  lock_release(&huge_lock);
+  return (void *)moved;
+}
+
+/* ---- Looking inside ---------------------------------------------------------------------- */
+
+void huge_stats(struct huge_totals *totals) {
+  lock_acquire(&huge_lock);
+  *totals = (struct huge_totals){live, live_bytes, cached_bytes, allocs, frees,
+                                 __atomic_load_n(&released_bytes, __ATOMIC_RELAXED)};
+  lock_release(&huge_lock);
+}
+
+int huge_walk(int (*visit)(const void *address, size_t bytes, void *context), void *context) {
+  int result = 0;
+  lock_acquire(&huge_lock);
+  for (size_t i = 0; i < capacity && result == 0; i++)
+    if (entries[i].bytes != 0) result = visit((const void *)entries[i].address, entries[i].bytes, context);
+  lock_release(&huge_lock);
+  return result;
+}
+
+int huge_check(void (*report)(const char *invariant, const void *address)) {
+  int violations = 0;
+  size_t live_sum = 0, cached_sum = 0, count = 0;
+  lock_acquire(&huge_lock);
+  for (size_t i = 0; i < capacity; i++) {
+    if (entries[i].bytes == 0) continue;
+    count++;
+    live_sum += entries[i].bytes;
+    if (((entries[i].address | entries[i].bytes) & (OS_PAGE - 1)) != 0)
+      violations++, report("H1 a huge block is whole pages", (const void *)entries[i].address);
+    if (find(entries, capacity, entries[i].address) != &entries[i])
+      violations++, report("H2 an entry is found at its address", (const void *)entries[i].address);
+  }
+  for (uint32_t i = 0; i < cache_count; i++) cached_sum += cache[i].bytes;
+  if (count != live || live_sum != live_bytes || cached_sum != cached_bytes)
+    violations++, report("H3 the sums of huge blocks agree", entries);
+  lock_release(&huge_lock);
+  return violations;
+}

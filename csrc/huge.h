@@ -1,0 +1,37 @@
+/* huge.h: requests that have a mapping of their own. See huge.c. */
+#ifndef BM_HUGE_H
+#define BM_HUGE_H
+
+#include "lock.h"
+
+#include <stddef.h>
+#include <stdint.h>
+
+/* A block of at least `bytes`, aligned to `alignment` (a power of two); NULL without memory.
+ * With `zeroed` its contents are zero, else undefined. */
+void *huge_alloc(size_t bytes, size_t alignment, int zeroed);
+/* Free the huge block at `address`; fatal if there is none. */
+void huge_free(void *address);
+/* The mapping's bytes, or 0 if no huge block begins at `address`. */
+size_t huge_usable(const void *address);
+/* The block with room for `bytes` (and no more than it needs), possibly moved; NULL with
+ * the block untouched if there is no memory. */
+void *huge_resize(void *address, size_t bytes);
+/* The word for what is wrong with freeing an address at which no huge block begins. */
+const char *huge_fault(const void *address);
+/* Unmap cached mappings that were left alone for `delay` ms; returns bytes. */
+size_t huge_decay(uint32_t now, uint32_t delay);
+size_t huge_cached_bytes(void);
+
+struct huge_totals {
+  uint64_t live, live_bytes, cached_bytes, allocs, frees, released_bytes;
+};
+void huge_stats(struct huge_totals *totals);
+/* Call `visit` for every live huge block; stop at the first non-zero result and return it. */
+int huge_walk(int (*visit)(const void *address, size_t bytes, void *context), void *context);
+/* Invariants H1 to H3; returns the number of violations. */
+int huge_check(void (*report)(const char *invariant, const void *address));
+
+extern struct lock huge_lock;
+
+#endif

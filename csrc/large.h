@@ -1,0 +1,18 @@
+/* large.h: blocks of whole slots, from 32 KiB to 2 MiB. See large.c. */
+#ifndef BM_LARGE_H
+#define BM_LARGE_H
+
+#include "chunk.h"
+
+/* A block of at least `size` bytes aligned to `alignment` (both at most LARGE_MAX), or NULL;
+ * with `zeroed` its contents are zero. */
+void *large_alloc(size_t size, size_t alignment, int zeroed);
+/* Free the large block that begins at `address` in `slot`; fatal if none does. */
+void large_free(struct slot *slot, void *address);
+/* Make the block larger or smaller where it is; 1, or 0 with nothing changed. */
+int large_resize(struct slot *slot, size_t size);
+static inline size_t large_usable(const struct slot *slot) { return (size_t)slot->used * SLOT_BYTES; }
+/* The word for what is wrong with freeing `address` in a slot that is not cut. */
+const char *large_fault(const struct slot *slot, uintptr_t address);
+
+#endif

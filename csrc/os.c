@@ -1,0 +1,119 @@
+/* os.c: every system call of the allocator, in one place, so that a test can make each fail.
+ *
+ * Owner:     no state but the fault counter of the test build.
+ * Invariant: O1  errno is what it was before the call.
+ *            O2  a failed call changed nothing. */
+#define _GNU_SOURCE
+#include "os.h"
+
+#include <errno.h>
+#include <sys/mman.h>
+#include <sys/resource.h>
+#include <sys/sysinfo.h>
+#include <time.h>
+#include <unistd.h>
+
+#ifndef MAP_FIXED_NOREPLACE
+#define MAP_FIXED_NOREPLACE 0x100000
+#endif
+
+#if BM_TESTING
+unsigned long os_calls, os_fail_from, os_fail_count;
+
+static int fault(void) {
+  unsigned long call = __atomic_add_fetch(&os_calls, 1, __ATOMIC_RELAXED);
+  return os_fail_from != 0 && call >= os_fail_from && call - os_fail_from < os_fail_count;
+}
+#else
+static inline int fault(void) { return 0; }
+#endif
+
+#if !defined(__x86_64__)
+size_t os_page(void) {
+  static size_t page;
+  if (page == 0) page = (size_t)sysconf(_SC_PAGESIZE);
+  return page;
+}
+#endif
+
+void *os_sbrk(size_t bytes) {
+  if (fault()) return NULL;
+  int saved_errno = errno;
+  void *old = sbrk((intptr_t)bytes);
+  errno = saved_errno;
+  return old == (void *)-1 ? NULL : old;
+}
+
+void *os_break(void) { return os_sbrk(0); }
+
+static void *map(void *address, size_t bytes, int protection, int flags) {
+  if (fault()) return NULL;
+  int saved_errno = errno;
+  void *result = mmap(address, bytes, protection, MAP_PRIVATE | MAP_ANONYMOUS | flags, -1, 0);
+  errno = saved_errno;
+  return result == MAP_FAILED ? NULL : result;
+}
+
+void *os_map(size_t bytes) { return map(NULL, bytes, PROT_READ | PROT_WRITE, MAP_NORESERVE); }
+
+void *os_map_at(void *address, size_t bytes) {
+  void *result = map(address, bytes, PROT_READ | PROT_WRITE, MAP_NORESERVE | MAP_FIXED_NOREPLACE);
+  if (result == address || result == NULL) return result;
+  os_unmap(result, bytes); /* a kernel before 4.17 takes the address for a hint */
+  return NULL;
+}
+
+void *os_reserve(size_t bytes) { return map(NULL, bytes, PROT_NONE, MAP_NORESERVE); }
+
+int os_unmap(void *address, size_t bytes) {
+  if (fault()) return -1;
+  int saved_errno = errno;
+  int result = munmap(address, bytes);
+  errno = saved_errno;
+  return result;
+}
+
+int os_purge(void *address, size_t bytes) {
+  if (fault()) return -1;
+  int saved_errno = errno;
+  int result = madvise(address, bytes, MADV_DONTNEED);
+  errno = saved_errno;
+  return result;
+}
+
+void os_hugepages(void *address, size_t bytes, int wanted) {
+  if (fault()) return;
+  int saved_errno = errno;
+  madvise(address, bytes, wanted ? MADV_HUGEPAGE : MADV_NOHUGEPAGE);
+  errno = saved_errno;
+}
+
+void *os_remap(void *address, size_t old_bytes, size_t new_bytes, int may_move) {
+  if (fault()) return NULL;
+  int saved_errno = errno;
+  void *result = mremap(address, old_bytes, new_bytes, may_move ? MREMAP_MAYMOVE : 0);
+  errno = saved_errno;
+  return result == MAP_FAILED ? NULL : result;
+}
+
+uint32_t os_now_ms(void) {
+  struct timespec now;
+  clock_gettime(CLOCK_MONOTONIC_COARSE, &now);
+  return (uint32_t)((uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000);
+}
+
+size_t os_memory(void) {
+  struct sysinfo info;
+  int saved_errno = errno;
+  int failed = sysinfo(&info);
+  errno = saved_errno;
+  return failed ? (size_t)1 << 32 : (size_t)info.totalram * info.mem_unit;
+}
+
+size_t os_address_limit(void) {
+  struct rlimit limit;
+  int saved_errno = errno;
+  int failed = getrlimit(RLIMIT_AS, &limit);
+  errno = saved_errno;
+  return failed || limit.rlim_cur == RLIM_INFINITY ? SIZE_MAX : (size_t)limit.rlim_cur;
+}

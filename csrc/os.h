@@ -1,0 +1,48 @@
+/* os.h: the system calls that the allocator makes, and nothing else makes. See os.c. */
+#ifndef BM_OS_H
+#define BM_OS_H
+
+#include "config.h"
+
+#include <stddef.h>
+#include <stdint.h>
+
+/* Bytes of an OS page. Fixed where every kernel agrees, asked for elsewhere. */
+#if defined(__x86_64__)
+#define OS_PAGE ((size_t)4096)
+#else
+#define OS_PAGE os_page()
+size_t os_page(void);
+#endif
+
+static inline size_t os_round_up(size_t bytes) { return (bytes + OS_PAGE - 1) & ~(OS_PAGE - 1); }
+
+/* The break moved up by `bytes`; its old value, or NULL with nothing changed. */
+void *os_sbrk(size_t bytes);
+/* The break now, or NULL. */
+void *os_break(void);
+/* Zeroed pages, or NULL. */
+void *os_map(size_t bytes);
+/* The same, at `address` and nowhere else; NULL if anything is mapped there. */
+void *os_map_at(void *address, size_t bytes);
+/* Addresses without memory behind them; used to find room. */
+void *os_reserve(size_t bytes);
+/* All return 0, or -1 with nothing changed. errno is preserved by every one. */
+int os_unmap(void *address, size_t bytes);
+int os_purge(void *address, size_t bytes);
+void os_hugepages(void *address, size_t bytes, int wanted);
+/* The mapping with a new length, moved if `may_move`; NULL with nothing changed. */
+void *os_remap(void *address, size_t old_bytes, size_t new_bytes, int may_move);
+/* Milliseconds of a monotonic clock of coarse steps; wraps. */
+uint32_t os_now_ms(void);
+/* Bytes of physical memory; bytes that RLIMIT_AS allows, or SIZE_MAX. */
+size_t os_memory(void);
+size_t os_address_limit(void);
+
+#if BM_TESTING
+/* Calls made so far; the calls from number `os_fail_from` (counted from 1; 0: none) on,
+ * `os_fail_count` of them, fail. Set by tests. */
+extern unsigned long os_calls, os_fail_from, os_fail_count;
+#endif
+
+#endif

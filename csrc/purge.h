@@ -1,0 +1,21 @@
+/* purge.h: giving physical pages back while the addresses stay. See purge.c. */
+#ifndef BM_PURGE_H
+#define BM_PURGE_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+/* Purge what is due, if the last time is long enough ago. The caller holds no lock. */
+void purge_tick(uint32_t now);
+/* There is more to purge than before: see to it that it happens even if the program now
+ * falls asleep. The caller holds no lock. */
+void purge_notice(void);
+/* Purge everything that was left alone for `delay` ms; bytes given back. */
+size_t purge_run(uint32_t now, uint32_t delay);
+/* Keep the background thread out, for a look at everything at rest. */
+void purge_pause(void);
+void purge_resume(void);
+/* The forked child has no background thread. */
+void purge_after_fork(void);
+
+#endif

@@ -1,0 +1,59 @@
+/* slot.h: a slot that is cut into blocks of one class. See slot.c. */
+#ifndef BM_SLOT_H
+#define BM_SLOT_H
+
+#include "chunk.h"
+
+/* Blocks that a slot of the class can give. */
+static inline uint32_t slot_usable(const struct slot *slot) {
+  return (uint32_t)block_classes[slot->class].capacity - block_classes[slot->class].hole;
+}
+
+/* The index of the first block of the hole, where the state bytes are. Neighbouring slots
+ * have it at different offsets, so that their state bytes do not compete for one cache set. */
+static inline uint32_t slot_hole(const struct slot *slot) {
+  const struct block_class *class = &block_classes[slot->class];
+  return class->hole == 0 ? 0 : (slot_number(slot) & 15u) * ((uint32_t)(class->capacity - class->hole) / 16u);
+}
+
+/* The index of the block that is carved as number `turn`: from behind the hole, round to it. */
+static inline uint32_t slot_index(const struct slot *slot, uint32_t turn) {
+  const struct block_class *class = &block_classes[slot->class];
+  uint32_t index = slot_hole(slot) + class->hole + turn;
+  return index < class->capacity ? index : index - class->capacity;
+}
+
+static inline struct block *slot_block(const struct slot *slot, uint32_t index) {
+  return (struct block *)(slot_base(slot) + (uintptr_t)index * block_classes[slot->class].size);
+}
+
+/* The state byte of the block at `address`, or NULL if no block of the slot begins there. */
+static inline uint8_t *slot_state(const struct slot *slot, uintptr_t address) {
+  uint64_t product = (uint64_t)(address & (SLOT_BYTES - 1)) * slot->reciprocal;
+  if (UNLIKELY((uint32_t)product >= slot->reciprocal)) return NULL;
+  return slot->states + (product >> 32);
+}
+
+/* Blocks that came back since the countdown was last set. */
+static inline uint32_t slot_returned(const struct slot *slot) {
+  return slot->countdown_from - slot->countdown;
+}
+
+static inline void slot_set_countdown(struct slot *slot, uint32_t frees) {
+  slot->countdown = slot->countdown_from = frees;
+}
+
+/* Cut a slot that is on no list for `arena`. Requires heap.lock. */
+void slot_cut(struct slot *slot, unsigned class, struct arena *arena);
+/* Carve at least one and at most `count` fresh blocks, linked in address order; returns
+ * how many. Requires fresh < usable. */
+uint32_t slot_carve(struct slot *slot, uint32_t count, struct block **first);
+/* Put purged blocks back onto the slot's list; returns how many. */
+uint32_t slot_unpurge(struct slot *slot);
+/* Make `free`, `used` and `purged` anew from the state bytes. */
+void slot_rebuild(struct slot *slot);
+/* Give back the pages that only free blocks lie on; returns bytes. Requires all the slot's
+ * free blocks to be on its list. */
+size_t slot_purge(struct slot *slot);
+
+#endif

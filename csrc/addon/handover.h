@@ -1,0 +1,14 @@
+/* handover.h: blocks on their way from one environment to another. */
+#ifndef BM_ADDON_HANDOVER_H
+#define BM_ADDON_HANDOVER_H
+
+#include <napi.h>
+
+/* handover(block): take the block out of this environment and return its handle, a number that postMessage carries. */
+Napi::Value handover(const Napi::CallbackInfo &info);
+/* adopt(handle): the block as an ArrayBuffer of this environment. A handle works once. */
+Napi::Value adopt(const Napi::CallbackInfo &info);
+/* handoversWaiting(): handles that nobody has adopted yet. */
+Napi::Value handoversWaiting(const Napi::CallbackInfo &info);
+
+#endif

@@ -1,0 +1,103 @@
+import { constants } from 'node:buffer';
+import { setImmediate } from 'node:timers';
+import nodeGypBuild from 'node-gyp-build';
+import { BuddyMallocError as OwnBuddyMallocError } from './errors.ts';
+import { PACKAGE_ROOT } from './root.ts';
+
+/** An ArrayBuffer, or any view of one. */
+export type Block = ArrayBuffer | NodeJS.ArrayBufferView<ArrayBuffer>;
+
+/** What `mallinfo()` returns: figures of the whole process, and of the calling thread where that is said. */
+export interface MallInfo {
+  /** Arenas ever created, in use or waiting for a thread. */
+  arenas: number;
+  /** Of those, the ones whose thread has ended. */
+  arenasAbandoned: number;
+  /** Blocks ever handed out. */
+  allocRequests: number;
+  /** Blocks ever given back. */
+  freeRequests: number;
+  /** Live blocks that have a mapping of their own. */
+  mmappedRegions: number;
+  /** Bytes in them. */
+  mmappedBytes: number;
+  /** Bytes of freed mappings kept for reuse. */
+  cachedBytes: number;
+  /** Bytes of chunks obtained from the system. */
+  heapBytes: number;
+  /** Of those, bytes obtained with sbrk. */
+  sbrkBytes: number;
+  /** Bytes in live blocks, rounding included. */
+  allocatedBytes: number;
+  /** Live blocks. */
+  allocatedBlocks: number;
+  /** Bytes of the heap in free blocks. */
+  freeBytes: number;
+  /** Free blocks of every size. */
+  freeBlocks: number;
+  /** Blocks freed by a thread that does not own them. */
+  remoteFrees: number;
+  /** Bytes ever given back to the system. */
+  purgedBytes: number;
+  /** Free bytes that still hold physical memory. */
+  dirtyBytes: number;
+  /** Native blocks that the calling thread holds. */
+  threadBlocks: number;
+  /** Bytes asked for in them. */
+  threadBytes: number;
+  /** Blocks of the calling thread that were freed because the garbage collector found them. */
+  forgottenBlocks: number;
+  /** Freed blocks of the calling thread whose bookkeeping waits for the event loop. */
+  waitingBlocks: number;
+  /** Blocks of the calling thread that were served by JavaScript's own memory. */
+  fallbackBlocks: number;
+}
+
+/** The addon's functions. Those that allocate return undefined when the block should be one of {@link ./heap.ts}. */
+interface Binding {
+  malloc(size: number): ArrayBuffer | undefined;
+  calloc(count: number, size: number): ArrayBuffer | undefined;
+  alignedAlloc(alignment: number, size: number): ArrayBuffer | undefined;
+  realloc(block: Block, size: number): ArrayBuffer;
+  reallocArray(block: Block, count: number, size: number): ArrayBuffer;
+  free(block: Block): void;
+  usableSize(block: Block): number;
+  detach(buffer: ArrayBuffer): void;
+  handover(block: Block): number;
+  adopt(handle: number): ArrayBuffer;
+  handoversWaiting(): number;
+  mallinfo(): MallInfo;
+  mallocStats(): string;
+  mallocInfo(): string;
+  mallocTrim(): boolean;
+  mallocCheck(): number;
+  errorCodes(): string[];
+  registerErrorClass(own: typeof OwnBuddyMallocError): typeof OwnBuddyMallocError;
+  setMaxSize(bytes: number): void;
+  onBacklog(callback: () => void): void;
+  turned(): void;
+}
+
+/** Bytes of the largest block: as long as an ArrayBuffer can be in this version of Node. */
+export const MAX_SIZE = constants.MAX_LENGTH;
+
+function load(): Binding {
+  try {
+    return nodeGypBuild(PACKAGE_ROOT) as Binding;
+  } catch (cause) {
+    throw new OwnBuddyMallocError('ERR_NOT_BUILT', `The addon has not been built: run "npm rebuild buddymalloc".`, {
+      cause,
+    });
+  }
+}
+
+/** The only place that loads the addon. */
+export const native = load();
+
+/** The class of the copy of the package that was loaded first in this thread, so that `instanceof` holds for all. */
+export const BuddyMallocError = native.registerErrorClass(OwnBuddyMallocError);
+
+native.setMaxSize(MAX_SIZE);
+native.onBacklog(() => {
+  setImmediate(() => native.turned()).unref();
+});

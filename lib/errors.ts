@@ -1,0 +1,42 @@
+/**
+ * Every code that the package throws with, and the class that carries it. The addon has the same table
+ * (csrc/addon/errors.def); a test compares the two.
+ */
+export const ERROR_CLASSES = {
+  /** An argument is of the wrong type. */
+  ERR_INVALID_ARG_TYPE: 'TypeError',
+  /** A number is no integer, or outside the interval that the function states. */
+  ERR_OUT_OF_RANGE: 'RangeError',
+  /** The system has no memory for the block. */
+  ERR_OUT_OF_MEMORY: 'BuddyMallocError',
+  /** The block was freed, resized or handed over before it was freed. */
+  ERR_DOUBLE_FREE: 'BuddyMallocError',
+  /** The block was freed, resized or handed over before it was used. */
+  ERR_USE_AFTER_FREE: 'BuddyMallocError',
+  /** The buffer is not a block of this thread. */
+  ERR_FOREIGN_BUFFER: 'BuddyMallocError',
+  /** The handle was adopted already, or never given. */
+  ERR_STALE_HANDLE: 'BuddyMallocError',
+  /** This runtime forbids ArrayBuffers over native memory, and nothing else will do. */
+  ERR_NATIVE_FORBIDDEN: 'BuddyMallocError',
+  /** The addon, or the library to preload, has not been built. */
+  ERR_NOT_BUILT: 'BuddyMallocError',
+} as const;
+
+/** A code of {@link ERROR_CLASSES}. */
+export type ErrorCode = keyof typeof ERROR_CLASSES;
+
+/** What the package throws when neither a TypeError nor a RangeError fits; `code` tells why. */
+export class BuddyMallocError extends Error {
+  override readonly name = 'BuddyMallocError';
+  readonly code: ErrorCode;
+
+  /**
+   * @param code - why
+   * @param message - the same for a person
+   */
+  constructor(code: ErrorCode, message: string, options?: ErrorOptions) {
+    super(message, options);
+    this.code = code;
+  }
+}

@@ -14,6 +14,7 @@ compareAll([
     name: 'cmake and make building a project',
     needs: ['cmake', 'make', 'gcc', 'g++'],
     command: script('cmake.sh'),
+    env: { CC: 'gcc', CXX: 'g++' },
   },
   {
     name: 'a C++ program with threads and exceptions',

@@ -1,11 +1,11 @@
 /** Finds the allocators to compare: ours, the system's, the packaged rivals that are here, and those named by hand. */
-import { existsSync } from 'node:fs';
+import { existsSync, mkdirSync } from 'node:fs';
 import { resolve } from 'node:path';
 import { execa } from 'execa';
 import { globSync } from 'tinyglobby';
 import { launch } from './launch.ts';
 import { type Allocator, BASELINE, CONTROL, OURS } from './model.ts';
-import { PATTERNS_PROGRAM } from './places.ts';
+import { NODE_PROGRAMS, PATTERNS_PROGRAM } from './places.ts';
 
 interface Packaged {
   name: string;
@@ -28,7 +28,7 @@ const PACKAGED: Packaged[] = [
   { name: 'tbbmalloc', package: 'libtbbmalloc2', files: ['libtbbmalloc_proxy.so.2'] },
   {
     name: 'scudo',
-    package: 'libclang-rt-14-dev',
+    package: 'libclang-rt-19-dev',
     files: [],
     patterns: [
       '/usr/lib/llvm-*/lib/clang/*/lib/linux/libclang_rt.scudo_standalone-x86_64.so',
@@ -36,6 +36,9 @@ const PACKAGED: Packaged[] = [
     ],
   },
 ];
+
+/** What the Node programs import. */
+const MODULES = ['sharp'];
 
 export const PACKAGES: readonly string[] = PACKAGED.map((rival) => rival.package);
 
@@ -64,10 +67,16 @@ export function parseAllocator(text: string): Allocator {
   return { name, library };
 }
 
+/** `.../llvm-19/...` before `.../llvm-14/...`. */
+function newestFirst(patterns: string[]): string[] {
+  const paths = patterns.length > 0 ? globSync(patterns, { absolute: true }) : [];
+  return paths.sort((a, b) => b.localeCompare(a, undefined, { numeric: true }));
+}
+
 async function packagedHere(): Promise<Allocator[]> {
   const cache = await linkerCache();
   return PACKAGED.flatMap(({ name, files, patterns = [] }) => {
-    const library = [...files.map((file) => cache.get(file)), ...(patterns.length > 0 ? globSync(patterns) : [])].find(
+    const library = [...files.map((file) => cache.get(file)), ...newestFirst(patterns)].find(
       (path) => path !== undefined,
     );
     return library === undefined ? [] : [{ name, library }];
@@ -107,7 +116,11 @@ export async function findAllocators(library: string, named: Allocator[]): Promi
   return field;
 }
 
-/** Installs the packaged rivals; needs the right to, as apt-get does. */
+/** Installs the packaged rivals, which needs the right to, and the modules that the Node programs use. */
 export async function installRivals(): Promise<void> {
   await execa('apt-get', ['-o', 'DPkg::Lock::Timeout=300', 'install', '-y', ...PACKAGES], { stdio: 'inherit' });
+  mkdirSync(NODE_PROGRAMS, { recursive: true });
+  await execa('npm', ['install', '--no-save', '--no-package-lock', '--prefix', NODE_PROGRAMS, ...MODULES], {
+    stdio: 'inherit',
+  });
 }

@@ -47,6 +47,8 @@ export interface Workload {
   quick: boolean;
   /** Programs that have to be on the path. */
   needs?: string[];
+  /** Modules that have to be installed for the Node programs; `--install` does. */
+  needsModules?: string[];
   /** At most so many rounds, where one round takes long. */
   roundsMax?: number;
   /** True if the program is linked with an allocator of its own: the system's has then to be preloaded too. */

@@ -1,7 +1,8 @@
 /** Every workload of the bench, and the choice among them. */
-import { accessSync, constants } from 'node:fs';
+import { accessSync, constants, existsSync } from 'node:fs';
 import { delimiter, join } from 'node:path';
 import type { Group, Workload } from '../model.ts';
+import { NODE_PROGRAMS } from '../places.ts';
 import { growth } from './growth.ts';
 import { latency } from './latency.ts';
 import { memory } from './memory.ts';
@@ -30,7 +31,7 @@ export interface Choice {
 
 export interface Chosen {
   workloads: Workload[];
-  /** Left out: the workload's name, and the programs that are not here. */
+  /** Left out: the workload's name, and the programs and modules that are not here. */
   missing: { name: string; programs: string[] }[];
 }
 
@@ -40,7 +41,10 @@ export function choose(choice: Choice, from: readonly Workload[] = workloads): C
     if (!choice.groups.includes(workload.group)) continue;
     if (choice.quick && !workload.quick) continue;
     if (choice.filter !== undefined && !choice.filter.test(workload.name)) continue;
-    const absent = (workload.needs ?? []).filter((program) => !isOnPath(program));
+    const absent = [
+      ...(workload.needs ?? []).filter((program) => !isOnPath(program)),
+      ...(workload.needsModules ?? []).filter((name) => !existsSync(join(NODE_PROGRAMS, 'node_modules', name))),
+    ];
     if (absent.length > 0) chosen.missing.push({ name: workload.name, programs: absent });
     else chosen.workloads.push(workload);
   }

@@ -128,8 +128,10 @@ void arena_accept(struct arena *arena, struct slot *slot, struct block *block) {
 
 /* ---- The stock ---------------------------------------------------------------------- */
 
-/* Move the `count` blocks of the slot's list into the stock, and hand out the first. */
-static struct block *hand_out(struct arena *arena, struct slot *slot, uint32_t count) {
+/* Move the slot's whole list, which is not empty, into the stock, and hand out its first block.
+ * Requires `used` to be up to date. */
+static struct block *hand_out(struct arena *arena, struct slot *slot) {
+  uint32_t count = (uint32_t)slot->fresh - slot->purged - slot->used;
   struct block *block = slot->free;
   slot->free = NULL;
   slot->used += count;
@@ -141,10 +143,9 @@ static struct block *hand_out(struct arena *arena, struct slot *slot, uint32_t c
 
 /* Serve from the current slot what came back since it was last emptied. */
 static struct block *take(struct arena *arena, struct slot *slot) {
-  uint32_t count = slot_returned(slot);
   arena_sync(arena, slot);
-  slot->countdown = slot->countdown_from = COUNTDOWN_NEVER;
-  return hand_out(arena, slot, count);
+  slot_set_countdown(slot, COUNTDOWN_NEVER);
+  return hand_out(arena, slot);
 }
 
 static struct block *carve(struct arena *arena, struct slot *slot) {
@@ -180,7 +181,7 @@ static struct block *serve(struct arena *arena, struct slot *slot) {
   arena_sync(arena, slot);
   set_current(arena, slot);
   if (slot->free == NULL) slot_unpurge(slot);
-  return hand_out(arena, slot, (uint32_t)slot->fresh - slot->purged - slot->used);
+  return hand_out(arena, slot);
 }
 
 static struct slot *new_slot(struct arena *arena, unsigned class) {
@@ -222,6 +223,7 @@ struct block *arena_refill(struct arena *arena, unsigned class) {
     }
   } else if (slot->place == PLACE_FULL) {
     slot_list_remove(&arena->full, slot);
+    if (slot->free != NULL) return serve(arena, slot);
     arena_sync(arena, slot);
   }
   set_current(arena, slot);

@@ -46,11 +46,11 @@ struct arenas {
   int forked; /* 1 in the child of a threaded process: its counts of requests are not whole */
 };
 
-extern struct arenas arenas;
+extern HIDDEN struct arenas arenas;
 /* What threads without an arena point at: it is always empty, and owns nothing. */
-extern struct arena arena_none;
+extern HIDDEN struct arena arena_none;
 /* The calling thread's arena. Initial-exec: one load, and one word of static TLS. */
-extern __thread struct arena *arena_mine __attribute__((tls_model("initial-exec")));
+extern HIDDEN __thread struct arena *arena_mine __attribute__((tls_model("initial-exec")));
 
 static inline int arena_is_none(const struct arena *arena) { return arena == &arena_none; }
 

@@ -39,7 +39,7 @@ struct block_class {
   uint64_t reciprocal; /* ceil(2^32 / size) */
 };
 
-extern const struct block_class block_classes[CLASS_COUNT];
+extern HIDDEN const struct block_class block_classes[CLASS_COUNT];
 #define TIMES2(c) c, c
 #define TIMES4(c) TIMES2(c), TIMES2(c)
 #define TIMES8(c) TIMES4(c), TIMES4(c)
@@ -56,7 +56,7 @@ extern const struct block_class block_classes[CLASS_COUNT];
 #endif
 
 /* The class of a request of 16 * step bytes and up to 15 fewer. */
-extern const uint8_t block_step_class[SMALL_STEP_COUNT];
+extern HIDDEN const uint8_t block_step_class[SMALL_STEP_COUNT];
 
 static_assert(sizeof(struct block) <= 1u << MIN_ORDER, "a free block holds its two words");
 static_assert(SLOT_BLOCK_MAX == 1u << (SLOT_ORDER - 1u), "two of the largest class fill a slot");

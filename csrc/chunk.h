@@ -81,7 +81,7 @@ struct heap {
   int sbrk_failed;      /* sbrk failed or was disturbed: mmap for good */
 };
 
-extern struct heap heap;
+extern HIDDEN struct heap heap;
 
 /* Set the window up, once. Returns 0 if there is no memory for it. */
 int heap_init(void);

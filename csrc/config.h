@@ -12,10 +12,6 @@
 #ifndef BM_PLAIN_BUDDY
 #define BM_PLAIN_BUDDY 0
 #endif
-/* 1 compiles the fault counter of os.c in (tests only). */
-#ifndef BM_TESTING
-#define BM_TESTING 0
-#endif
 
 /* log2: the smallest block, 16 bytes: two words of a free block, and libc's alignment. */
 #ifndef MIN_ORDER
@@ -93,6 +89,8 @@
 
 #define CACHE_LINE 64u
 
+/* On data that files share: reached without a detour through the table of exported names. */
+#define HIDDEN __attribute__((visibility("hidden")))
 #define LIKELY(x) __builtin_expect(!!(x), 1)
 #define UNLIKELY(x) __builtin_expect(!!(x), 0)
 #define NOINLINE __attribute__((noinline))

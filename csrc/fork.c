@@ -33,8 +33,18 @@ static void after_fork_in_parent(void) {
   purge_resume();
 }
 
-/* Blocks on their way when the process forked lie in queues that nobody empties any more: those of
- * the child's own slots are taken home, the others when their slots are mended. */
+/* Blocks that were on their way when the process forked lie in queues that nobody empties any more.
+ * 1 if the slot had any; they are free now, and the slot's list must be made anew. */
+static int has_stray(struct slot *slot) {
+  int found = 0;
+  for (uint32_t turn = 0; turn < slot->fresh; turn++) {
+    uint8_t *state = slot->states + slot_index(slot, turn);
+    if (*state == BLOCK_REMOTE) *state = BLOCK_FREE, found = 1;
+  }
+  return found;
+}
+
+/* The same for a slot of the surviving thread, whose list is whole: they come home. */
 static void take_home(struct arena *mine, struct slot *slot) {
   for (uint32_t turn = 0; turn < slot->fresh; turn++) {
     uint32_t index = slot_index(slot, turn);
@@ -65,25 +75,20 @@ static void after_fork_in_child(void) {
   int alone = 1;
   for (struct arena *arena = arenas.all; arena != NULL; arena = arena->next)
     if (arena != mine && arena->life == ARENA_LIVE) alone = 0;
-  /* Queues first: their blocks are found again by their state. */
-  int in_transit = orphanage.remote != NULL;
+  if (alone) return;
+  arenas.forked = 1;
+  orphanage.remote = NULL;
   for (struct arena *arena = arenas.all; arena != NULL; arena = arena->next) {
-    in_transit |= arena->remote != NULL || arena->out_count != 0;
     arena->remote = NULL;
     arena->out_count = arena->out_bytes = 0;
   }
-  orphanage.remote = NULL;
-  if (alone && !in_transit) return;
-  arenas.forked = 1;
   for (uint32_t number = CHUNK_SLOTS; number < heap.top; number++) {
     struct slot *slot = slot_at(number);
-    if (slot->kind != SLOT_CUT || slot->owner == &orphanage) continue;
-    if (slot->owner != mine) orphan_inherit(slot);
+    if (slot->kind != SLOT_CUT || slot->owner == mine) continue;
+    if (has_stray(slot) || slot->owner != &orphanage) orphan_inherit(slot);
   }
   for (struct arena *arena = arenas.all; arena != NULL; arena = arena->next)
     if (arena != mine && arena->life == ARENA_LIVE) forget(arena);
-  if (!in_transit) return;
-  orphan_take_home();
   for (uint32_t number = CHUNK_SLOTS; number < heap.top; number++) {
     struct slot *slot = slot_at(number);
     if (slot->kind == SLOT_CUT && slot->owner == mine) take_home(mine, slot);

@@ -40,8 +40,10 @@ static inline int release(const struct slot *slot, struct block *block) {
 #else
 /* Mark the block as free; 0 if it is not a block in the program's hands. */
 static inline int release(const struct slot *slot, struct block *block) {
-  uint8_t *state = slot_state(slot, (uintptr_t)block);
-  if (UNLIKELY(state == NULL) || UNLIKELY(*state != BLOCK_USED)) return 0;
+  uint64_t product = slot_product(slot, (uintptr_t)block);
+  if (UNLIKELY(!slot_is_start(slot, product))) return 0;
+  uint8_t *state = slot_state_at(slot, product);
+  if (UNLIKELY(*state != BLOCK_USED)) return 0;
   *state = BLOCK_FREE;
   block->state = state;
   return 1;

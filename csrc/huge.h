@@ -2,6 +2,7 @@
 #ifndef BM_HUGE_H
 #define BM_HUGE_H
 
+#include "config.h"
 #include "lock.h"
 
 #include <stddef.h>
@@ -32,6 +33,6 @@ int huge_walk(int (*visit)(const void *address, size_t bytes, void *context), vo
 /* Invariants H1 to H3; returns the number of violations. */
 int huge_check(void (*report)(const char *invariant, const void *address));
 
-extern struct lock huge_lock;
+extern HIDDEN struct lock huge_lock;
 
 #endif

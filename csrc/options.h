@@ -2,6 +2,8 @@
 #ifndef BM_OPTIONS_H
 #define BM_OPTIONS_H
 
+#include "config.h"
+
 struct options {
   int sbrk;          /* BUDDYMALLOC_SBRK: 1 grow by sbrk where it can, 0 by mmap only */
   int purge_delay;   /* BUDDYMALLOC_PURGE_DELAY: ms; -1 never */
@@ -13,7 +15,7 @@ struct options {
 };
 
 /* Written by options_init() and bm_mallopt(); read anywhere. */
-extern struct options options;
+extern HIDDEN struct options options;
 
 /* Read the environment, unless it was read already. */
 void options_init(void);

@@ -68,25 +68,18 @@ static void unlink_orphan(struct slot *slot) {
     slot_list_remove(&orphanage.listed[slot->class], slot);
 }
 
-/* Requires orphan_lock. Returns 0 if the slot turned out to be free and went back to the heap. */
-static int mend(struct slot *slot) {
-  if (slot->place != PLACE_TORN) return 1;
+/* Make a torn slot whole; if it turns out to be free it goes back to the heap. Requires orphan_lock. */
+static void mend(struct slot *slot) {
   unlink_orphan(slot);
   slot_rebuild(slot);
-  if (slot->used == 0) {
+  if (slot->used == 0)
     arena_release_slot(slot);
-    return 0;
-  }
-  put(slot);
-  return 1;
+  else
+    put(slot);
 }
 
 static void accept(struct slot *slot, struct block *block, uint32_t now) {
-  if (slot->place == PLACE_TORN) {
-    *block->state = BLOCK_FREE;
-    mend(slot);
-    return;
-  }
+  if (slot->place == PLACE_TORN) mend(slot); /* the block is still used, so the slot stays */
   *block->state = BLOCK_FREE;
   block->next = slot->free;
   slot->free = block;
@@ -176,22 +169,12 @@ size_t orphan_purge(uint32_t now, uint32_t delay) {
 }
 
 void orphan_inherit(struct slot *slot) {
+  if (slot_owner(slot) == &orphanage) {
+    if (slot->place == PLACE_TORN) return;
+    unlink_orphan(slot);
+  }
   __atomic_store_n(&slot->owner, &orphanage, __ATOMIC_RELAXED);
   slot_set_countdown(slot, 1);
   slot->place = PLACE_TORN;
   slot_list_append(&torn[slot->class], slot);
-}
-
-/* Orphans with blocks in transit are torn too: their queues are lost. */
-void orphan_take_home(void) {
-  for (uint32_t number = CHUNK_SLOTS; number < heap.top; number++) {
-    struct slot *slot = slot_at(number);
-    if (slot->kind != SLOT_CUT || slot->owner != &orphanage || slot->place == PLACE_TORN) continue;
-    for (uint32_t turn = 0; turn < slot->fresh; turn++) {
-      if (slot->states[slot_index(slot, turn)] != BLOCK_REMOTE) continue;
-      unlink_orphan(slot);
-      orphan_inherit(slot);
-      break;
-    }
-  }
 }

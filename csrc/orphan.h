@@ -5,8 +5,8 @@
 #include "arena.h"
 
 /* Number 0 among the arenas. Its slots and lists are guarded by orphan_lock. */
-extern struct arena orphanage;
-extern struct lock orphan_lock;
+extern HIDDEN struct arena orphanage;
+extern HIDDEN struct lock orphan_lock;
 
 /* Give away a slot that the caller owns; it is on no list, its stock is empty, `used` is up to date. */
 void orphan_give(struct slot *slot);
@@ -22,7 +22,5 @@ size_t orphan_purgeable(void);
 size_t orphan_purged(void);
 /* Take over, in a forked child, the slots of threads that are not there any more. */
 void orphan_inherit(struct slot *slot);
-/* Take in, in a forked child, the blocks of orphans that were on their way. */
-void orphan_take_home(void);
 
 #endif

@@ -1,6 +1,6 @@
-/* os.c: every system call of the allocator, in one place, so that a test can make each fail.
+/* os.c: every call to the system for memory, in one place, so that a test can make each fail.
  *
- * Owner:     no state but the fault counter of the test build.
+ * Owner:     no state.
  * Invariant: O1  errno is what it was before the call.
  *            O2  a failed call changed nothing. */
 #define _GNU_SOURCE
@@ -17,17 +17,6 @@
 #define MAP_FIXED_NOREPLACE 0x100000
 #endif
 
-#if BM_TESTING
-unsigned long os_calls, os_fail_from, os_fail_count;
-
-static int fault(void) {
-  unsigned long call = __atomic_add_fetch(&os_calls, 1, __ATOMIC_RELAXED);
-  return os_fail_from != 0 && call >= os_fail_from && call - os_fail_from < os_fail_count;
-}
-#else
-static inline int fault(void) { return 0; }
-#endif
-
 #if !defined(__x86_64__)
 size_t os_page(void) {
   static size_t page;
@@ -37,7 +26,6 @@ size_t os_page(void) {
 #endif
 
 void *os_sbrk(size_t bytes) {
-  if (fault()) return NULL;
   int saved_errno = errno;
   void *old = sbrk((intptr_t)bytes);
   errno = saved_errno;
@@ -47,7 +35,6 @@ void *os_sbrk(size_t bytes) {
 void *os_break(void) { return os_sbrk(0); }
 
 static void *map(void *address, size_t bytes, int protection, int flags) {
-  if (fault()) return NULL;
   int saved_errno = errno;
   void *result = mmap(address, bytes, protection, MAP_PRIVATE | MAP_ANONYMOUS | flags, -1, 0);
   errno = saved_errno;
@@ -66,7 +53,6 @@ void *os_map_at(void *address, size_t bytes) {
 void *os_reserve(size_t bytes) { return map(NULL, bytes, PROT_NONE, MAP_NORESERVE); }
 
 int os_unmap(void *address, size_t bytes) {
-  if (fault()) return -1;
   int saved_errno = errno;
   int result = munmap(address, bytes);
   errno = saved_errno;
@@ -74,7 +60,6 @@ int os_unmap(void *address, size_t bytes) {
 }
 
 int os_purge(void *address, size_t bytes) {
-  if (fault()) return -1;
   int saved_errno = errno;
   int result = madvise(address, bytes, MADV_DONTNEED);
   errno = saved_errno;
@@ -82,14 +67,12 @@ int os_purge(void *address, size_t bytes) {
 }
 
 void os_hugepages(void *address, size_t bytes, int wanted) {
-  if (fault()) return;
   int saved_errno = errno;
   madvise(address, bytes, wanted ? MADV_HUGEPAGE : MADV_NOHUGEPAGE);
   errno = saved_errno;
 }
 
 void *os_remap(void *address, size_t old_bytes, size_t new_bytes, int may_move) {
-  if (fault()) return NULL;
   int saved_errno = errno;
   void *result = mremap(address, old_bytes, new_bytes, may_move ? MREMAP_MAYMOVE : 0);
   errno = saved_errno;

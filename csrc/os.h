@@ -39,10 +39,4 @@ uint32_t os_now_ms(void);
 size_t os_memory(void);
 size_t os_address_limit(void);
 
-#if BM_TESTING
-/* Calls made so far; the calls from number `os_fail_from` (counted from 1; 0: none) on,
- * `os_fail_count` of them, fail. Set by tests. */
-extern unsigned long os_calls, os_fail_from, os_fail_count;
-#endif
-
 #endif

@@ -96,10 +96,12 @@ static uint32_t relink(struct slot *slot) {
 
 void slot_rebuild(struct slot *slot) {
   slot->purged = 0;
-  for (uint32_t turn = 0; turn < slot->fresh; turn++) {
+  for (uint32_t turn = 0; turn < slot_usable(slot); turn++) {
     uint8_t *state = slot->states + slot_index(slot, turn);
-    if (*state == BLOCK_REMOTE) *state = BLOCK_FREE;
-    if (*state == BLOCK_PURGED) slot->purged++;
+    if (turn >= slot->fresh)
+      *state = BLOCK_FREE;
+    else if (*state == BLOCK_PURGED)
+      slot->purged++;
   }
   uint32_t free = relink(slot);
   slot->used = (uint32_t)slot->fresh - slot->purged - free;

@@ -4,6 +4,8 @@
 
 #include "chunk.h"
 
+static_assert(SLOT_ORDER == 16u, "an offset in a slot is the low 16 bits of an address");
+
 /* Blocks that a slot of the class can give. */
 static inline uint32_t slot_usable(const struct slot *slot) {
   return (uint32_t)block_classes[slot->class].capacity - block_classes[slot->class].hole;
@@ -27,11 +29,22 @@ static inline struct block *slot_block(const struct slot *slot, uint32_t index) 
   return (struct block *)(slot_base(slot) + (uintptr_t)index * block_classes[slot->class].size);
 }
 
+/* The offset of `address` in its slot times the reciprocal of the class: a block begins there if and only if
+ * slot_is_start(), and then slot_state_at() is its state byte (B2). */
+static inline uint64_t slot_product(const struct slot *slot, uintptr_t address) {
+  return (uint64_t)(uint16_t)address * slot->reciprocal;
+}
+static inline int slot_is_start(const struct slot *slot, uint64_t product) {
+  return (uint32_t)product < (uint32_t)slot->reciprocal;
+}
+static inline uint8_t *slot_state_at(const struct slot *slot, uint64_t product) {
+  return slot->states + (product >> 32);
+}
+
 /* The state byte of the block at `address`, or NULL if no block of the slot begins there. */
 static inline uint8_t *slot_state(const struct slot *slot, uintptr_t address) {
-  uint64_t product = (uint64_t)(address & (SLOT_BYTES - 1)) * slot->reciprocal;
-  if (UNLIKELY((uint32_t)product >= slot->reciprocal)) return NULL;
-  return slot->states + (product >> 32);
+  uint64_t product = slot_product(slot, address);
+  return slot_is_start(slot, product) ? slot_state_at(slot, product) : NULL;
 }
 
 /* Blocks that came back since the countdown was last set. */

@@ -2,7 +2,7 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { Command } from 'commander';
-import { findLibrary, runPreloaded } from './preload.ts';
+import { libraryPath, runPreloaded } from './preload.ts';
 import { PACKAGE_ROOT } from './root.ts';
 
 const { version, description } = JSON.parse(readFileSync(join(PACKAGE_ROOT, 'package.json'), 'utf8'));
@@ -14,7 +14,7 @@ function fail(message: string, code: number): never {
 }
 
 function libraryOrFail(): string {
-  return findLibrary() ?? fail('libbuddymalloc.so has not been built: run "npm rebuild buddymalloc"', 1);
+  return libraryPath() ?? fail('libbuddymalloc.so has not been built: run "npm rebuild buddymalloc"', 1);
 }
 
 const program = new Command('buddymalloc').description(description).version(version).enablePositionalOptions();

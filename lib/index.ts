@@ -15,3 +15,4 @@ export {
   reallocArray,
   usableSize,
 } from './malloc.ts';
+export { libraryPath } from './preload.ts';

@@ -11,8 +11,12 @@ const PLACES = ['out/Release', `prebuilds/${process.platform}-${process.arch}`, 
 /** Signals that a terminal or a supervisor sends to this process and means for the command. */
 const FORWARDED = ['SIGINT', 'SIGTERM', 'SIGHUP', 'SIGQUIT', 'SIGUSR1', 'SIGUSR2', 'SIGWINCH', 'SIGCONT'] as const;
 
-/** The path of libbuddymalloc.so, if it has been built. */
-export function findLibrary(): string | undefined {
+/**
+ * The path of libbuddymalloc.so, to put into LD_PRELOAD, if it has been built.
+ * @example
+ * const library = libraryPath();
+ */
+export function libraryPath(): string | undefined {
   return PLACES.map((place) => join(PACKAGE_ROOT, place, 'libbuddymalloc.so')).find((file) => existsSync(file));
 }
 

@@ -1,15 +1,16 @@
 // A job of package.json: sets up what it needs, then runs its program and takes over its fate.
 import { spawn } from 'node:child_process';
-import { join } from 'node:path';
-import { ALL_STEPS, ROOT, setUp } from './setup.mjs';
+import { isAbsolute, join } from 'node:path';
+import { BUILD_STEPS, ROOT, setUp } from './setup.mjs';
 
 /**
- * @param {string} program file of node_modules/.bin
+ * @param {string} program an absolute path, or a file of node_modules/.bin
  * @param {string[]} args
  * @returns {Promise<number>} its exit code; 128 and the signal's place if a signal ended it
  */
 function run(program, args) {
-  const child = spawn(join(ROOT, 'node_modules/.bin', program), args, { cwd: ROOT, stdio: 'inherit' });
+  const file = isAbsolute(program) ? program : join(ROOT, 'node_modules/.bin', program);
+  const child = spawn(file, args, { cwd: ROOT, stdio: 'inherit' });
   // An interrupt at the terminal reaches the child too; wait for what it makes of it.
   process.on('SIGINT', () => {});
   process.on('SIGTERM', () => child.kill('SIGTERM'));
@@ -26,9 +27,9 @@ const [job = '', ...rest] = process.argv.slice(2);
 
 /** @type {Record<string, { needs: string[], programs: [string, ...string[]][] }>} */
 const JOBS = {
-  start: { needs: ALL_STEPS, programs: [['tsx', 'examples/demo/main.ts', ...rest]] },
-  test: { needs: ALL_STEPS, programs: [['vitest', 'run', ...rest]] },
-  bench: { needs: ALL_STEPS, programs: [['tsx', 'bench/cli.ts', ...rest]] },
+  start: { needs: [...BUILD_STEPS, 'demo'], programs: [[process.execPath, '.cache/demo/main.js', ...rest]] },
+  test: { needs: BUILD_STEPS, programs: [['vitest', 'run', ...rest]] },
+  bench: { needs: BUILD_STEPS, programs: [['tsx', 'bench/cli.ts', ...rest]] },
   lint: {
     needs: ['dependencies'],
     programs: [
@@ -36,7 +37,7 @@ const JOBS = {
       ['tsc', '--noEmit'],
     ],
   },
-  build: { needs: ALL_STEPS, programs: [] },
+  build: { needs: BUILD_STEPS, programs: [] },
 };
 
 const { needs, programs } = JOBS[job] ?? { needs: [], programs: [] };

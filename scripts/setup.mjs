@@ -36,6 +36,12 @@ const STEPS = {
     outputs: ['dist/index.js', 'dist/index.cjs', 'dist/cli.js'],
     command: () => [bin('tsdown')],
   },
+  demo: {
+    label: 'compiling the demo (tsdown)',
+    inputs: ['examples', 'tsdown.demo.config.ts', 'package-lock.json'],
+    outputs: ['.cache/demo/main.js'],
+    command: () => [bin('tsdown'), '--config', 'tsdown.demo.config.ts'],
+  },
   native: {
     label: 'building the addon (node-gyp)',
     inputs: ['csrc', 'binding.gyp', 'package-lock.json'],
@@ -98,4 +104,5 @@ export async function setUp(names) {
   }
 }
 
-export const ALL_STEPS = Object.keys(STEPS);
+/** What every job but the demo's needs. */
+export const BUILD_STEPS = ['dependencies', 'typescript', 'native', 'library'];

@@ -25,6 +25,7 @@ interface Options {
   install: boolean;
   json?: string;
   html?: string;
+  svg?: string;
 }
 
 function rounds(text: string): number {
@@ -65,7 +66,8 @@ const program = new Command('npm run bench --')
   .option('--install', `install the packaged rivals first: ${PACKAGES.join(', ')}`, false)
   .option('--list', 'list the workloads and the allocators found, and run nothing', false)
   .option('--json <file>', 'write all samples and ratios to this file')
-  .option('--html <file>', 'write a page with charts to this file');
+  .option('--html <file>', 'write a page with charts to this file')
+  .option('--svg <file>', 'write the summary chart to this file');
 
 function list(chosen: ReturnType<typeof choose>, allocators: Allocator[]): void {
   for (const workload of chosen.workloads)
@@ -94,7 +96,7 @@ async function main(options: Options): Promise<void> {
     systemLibrary: await systemLibrary(),
   };
   const results = await measure(plan, progress());
-  await show(results, plan, { json: options.json, html: options.html });
+  show(results, plan, { json: options.json, html: options.html, svg: options.svg });
 }
 
 program.action(main);

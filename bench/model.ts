@@ -33,7 +33,7 @@ export interface Command {
   args: string[];
   folder?: string;
   settings?: Record<string, string>;
-  /** Start it so many times, one after the other: times are sums, the peak is the largest. */
+  /** Start it so many times, one after the other: times are means of one, the peak is the largest. */
   repeat?: number;
   /** Drives the program from outside, for one that serves; ends when the program may end. */
   client?: () => Promise<void>;

@@ -9,7 +9,7 @@
  * hide everything below 50 MiB.
  *
  * With -n the program runs so many times, one after the other: times and faults are
- * sums, the peak is the largest of all. */
+ * means of one run, the peak is the largest of all. */
 #include <errno.h>
 #include <fcntl.h>
 #include <stdint.h>
@@ -36,8 +36,8 @@ struct cost {
   double wall_s, user_s, sys_s;
   long rss_peak_kib;
   long minor_faults, major_faults;
-  long switches;  /* involuntary: another program wanted the core */
-  int status;     /* of the first run that failed, else 0 */
+  long switches; /* involuntary: another program wanted the core */
+  int status;    /* of the first run that failed, else 0 */
 };
 
 static void fail(const char *what) {
@@ -109,10 +109,12 @@ int main(int argc, char **argv) {
   struct request request = parse(argc, argv);
   struct cost cost = {0};
   for (unsigned long i = 0; i < request.repeat && cost.status == 0; i++) run_once(&request, &cost);
+  double runs = (double)(request.repeat > 0 ? request.repeat : 1);
   dprintf(REPORT_FD,
-          "{\"wall_s\":%.6f,\"user_s\":%.6f,\"sys_s\":%.6f,\"rss_peak_kib\":%ld,"
-          "\"minor_faults\":%ld,\"major_faults\":%ld,\"switches\":%ld,\"status\":%d}\n",
-          cost.wall_s, cost.user_s, cost.sys_s, cost.rss_peak_kib, cost.minor_faults,
-          cost.major_faults, cost.switches, cost.status);
+          "{\"wall_s\":%.7f,\"user_s\":%.7f,\"sys_s\":%.7f,\"rss_peak_kib\":%ld,"
+          "\"minor_faults\":%.0f,\"major_faults\":%.0f,\"switches\":%.0f,\"status\":%d}\n",
+          cost.wall_s / runs, cost.user_s / runs, cost.sys_s / runs, cost.rss_peak_kib,
+          (double)cost.minor_faults / runs, (double)cost.major_faults / runs,
+          (double)cost.switches / runs, cost.status);
   return cost.status;
 }

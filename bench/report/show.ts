@@ -2,19 +2,32 @@
 import { writeFileSync } from 'node:fs';
 import type { Plan } from '../measure.ts';
 import { GROUPS, type Measured } from '../model.ts';
+import { summaryChart } from './charts.ts';
+import { resultsAsJson } from './json.ts';
+import { page } from './page.ts';
 import { groupTable, warnings } from './table.ts';
+import { targetsOf } from './targets.ts';
+import { targetsTable } from './targets-table.ts';
 
 export interface Files {
   json: string | undefined;
   html: string | undefined;
+  svg: string | undefined;
 }
 
-export async function show(results: readonly Measured[], plan: Plan, files: Files): Promise<void> {
+export function show(results: readonly Measured[], plan: Plan, files: Files): void {
   for (const group of GROUPS) {
     const members = results.filter((measured) => measured.workload.group === group);
     if (members.length === 0) continue;
     console.log(`\n${groupTable(group, 'cpu', members)}`);
+    console.log(groupTable(group, 'wall', members));
     console.log(groupTable(group, 'rss', members));
   }
+  console.log(`\n${targetsTable(targetsOf(results))}`);
   for (const line of warnings(results)) console.warn(line);
+  const date = new Date();
+  if (files.json !== undefined)
+    writeFileSync(files.json, `${JSON.stringify(resultsAsJson(results, plan, date), null, 1)}\n`);
+  if (files.html !== undefined) writeFileSync(files.html, page(results, plan, date));
+  if (files.svg !== undefined) writeFileSync(files.svg, summaryChart(results));
 }

@@ -22,6 +22,7 @@ const TITLES: Record<MetricName, string> = {
 export function formatValue(metric: MetricName, value: number | undefined): string {
   if (value === undefined) return 'failed';
   if (metric === 'rss') return `${(value / 2 ** 20).toFixed(1)} MiB`;
+  if (value < 0.01) return `${(value * 1000).toFixed(2)} ms`;
   return value < 1 ? `${(value * 1000).toFixed(1)} ms` : `${value.toFixed(2)} s`;
 }
 
@@ -48,7 +49,7 @@ export function groupTable(group: Group, metric: MetricName, results: readonly M
   ];
   const table = new Table({
     head,
-    style: { head: [], border: [] },
+    style: { head: [], border: [], compact: true },
     colAligns: ['left', ...head.slice(1).map(() => 'right' as const)],
   });
   for (const measured of results) {

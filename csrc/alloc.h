@@ -22,7 +22,7 @@ static inline void *alloc_claim(struct block *block) {
 }
 
 /* The slot of a live block that lies in the heap; fatal if none begins at `address`. Returns
- * NULL if the address is outside the window, where only huge blocks are. */
+ * NULL if the address is in no chunk, where only huge blocks are. */
 struct slot *alloc_slot_of(const void *address);
 
 #endif

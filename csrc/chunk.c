@@ -163,8 +163,11 @@ static void push_pieces(struct slot *first, uint32_t count, uint32_t stamp) {
 }
 
 static void count_dirty(const struct slot *first, uint32_t count, int sign) {
+  size_t bytes = heap.dirty_bytes;
   for (uint32_t i = 0; i < count; i++)
-    if (first[i].dirty) heap.dirty_bytes += sign > 0 ? SLOT_BYTES : (size_t)0 - SLOT_BYTES;
+    if (first[i].dirty) bytes += sign > 0 ? SLOT_BYTES : (size_t)0 - SLOT_BYTES;
+  /* relaxed: purge_notice() reads it without the lock, as an estimate. */
+  __atomic_store_n(&heap.dirty_bytes, bytes, __ATOMIC_RELAXED);
 }
 
 struct slot *chunk_take(uint32_t count) {

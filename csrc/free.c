@@ -22,6 +22,8 @@ static NOINLINE void free_elsewhere(void *address) {
     remote_free(arena_mine, slot, address);
   else if (slot->kind == SLOT_LARGE)
     large_free(slot, address);
+  else if (slot->kind == SLOT_NONE)
+    huge_free(address); /* others' mappings, and ours, may lie in the window too */
   else
     fatal(large_fault(slot, (uintptr_t)address), address);
 }
@@ -76,6 +78,8 @@ struct slot *alloc_slot_of(const void *address) {
     const uint8_t *state = slot_state(slot, (uintptr_t)address);
     if (state == NULL || __atomic_load_n(state, __ATOMIC_RELAXED) != BLOCK_USED) bad_block(slot, address);
 #endif
+  } else if (slot->kind == SLOT_NONE) {
+    return NULL;
   } else if (slot->kind != SLOT_LARGE || (uintptr_t)address != slot_base(slot)) {
     fatal(large_fault(slot, (uintptr_t)address), address);
   }

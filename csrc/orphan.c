@@ -23,6 +23,8 @@ struct arena orphanage = {.life = ARENA_LIVE};
 struct lock orphan_lock;
 
 static struct slot_list torn[CLASS_COUNT];
+/* Orphans on listed[] and torn[]; written under the lock, read without as a hint. */
+static uint32_t offered[CLASS_COUNT];
 static size_t purgeable_bytes, purged_bytes;
 
 static size_t size_of(const struct slot *slot) { return block_classes[slot->class].size; }
@@ -33,13 +35,32 @@ static void add_purgeable(size_t bytes) {
 
 size_t orphan_purgeable(void) { return __atomic_load_n(&purgeable_bytes, __ATOMIC_RELAXED); }
 
+static void count_offer(const struct slot *slot, int change) {
+  uint32_t *count = &offered[slot->class];
+  __atomic_store_n(count, *count + (uint32_t)change, __ATOMIC_RELAXED);
+}
+
+static void offer(struct slot *slot, struct slot_list *lists) {
+  slot_list_append(&lists[slot->class], slot);
+  count_offer(slot, 1);
+}
+
+static void unlink_orphan(struct slot *slot) {
+  if (slot->place == PLACE_FULL) {
+    slot_list_remove(&orphanage.full, slot);
+    return;
+  }
+  slot_list_remove(slot->place == PLACE_TORN ? &torn[slot->class] : &orphanage.listed[slot->class], slot);
+  count_offer(slot, -1);
+}
+
 size_t orphan_purged(void) { return purged_bytes; }
 
 static void put(struct slot *slot) {
   slot_set_countdown(slot, 1);
   if (slot->used < slot->fresh || slot->fresh < slot_usable(slot)) {
     slot->place = PLACE_LISTED;
-    slot_list_append(&orphanage.listed[slot->class], slot);
+    offer(slot, orphanage.listed);
     add_purgeable(((size_t)slot->fresh - slot->purged - slot->used) * size_of(slot));
   } else {
     slot->place = PLACE_FULL;
@@ -57,15 +78,6 @@ void orphan_give(struct slot *slot) {
   slot->stamp = os_now_ms();
   put(slot);
   lock_release(&orphan_lock);
-}
-
-static void unlink_orphan(struct slot *slot) {
-  if (slot->place == PLACE_FULL)
-    slot_list_remove(&orphanage.full, slot);
-  else if (slot->place == PLACE_TORN)
-    slot_list_remove(&torn[slot->class], slot);
-  else
-    slot_list_remove(&orphanage.listed[slot->class], slot);
 }
 
 /* Make a torn slot whole; if it turns out to be free it goes back to the heap. Requires orphan_lock. */
@@ -94,7 +106,7 @@ static void accept(struct slot *slot, struct block *block, uint32_t now) {
   }
   if (slot->place == PLACE_FULL) {
     unlink_orphan(slot);
-    slot_list_append(&orphanage.listed[slot->class], slot);
+    offer(slot, orphanage.listed);
   }
   slot->place = PLACE_LISTED;
   add_purgeable(size_of(slot));
@@ -127,16 +139,14 @@ void orphan_drain(void) {
 struct slot *orphan_adopt(struct arena *arena, unsigned class) {
   struct slot_list *listed = &orphanage.listed[class];
   /* relaxed: a hint; the lists are looked at again under the lock. */
-  if (__atomic_load_n(&listed->first, __ATOMIC_RELAXED) == 0 &&
-      __atomic_load_n(&torn[class].first, __ATOMIC_RELAXED) == 0)
-    return NULL;
+  if (__atomic_load_n(&offered[class], __ATOMIC_RELAXED) == 0) return NULL;
   orphan_drain();
   struct slot *slot = NULL;
   lock_acquire(&orphan_lock);
   while (listed->first == 0 && torn[class].first != 0) mend(slot_at(torn[class].first));
   if (listed->first != 0) {
     slot = slot_at(listed->first);
-    slot_list_remove(listed, slot);
+    unlink_orphan(slot);
     slot->place = PLACE_CURRENT;
     slot_set_countdown(slot, 1);
     __atomic_store_n(&slot->owner, arena, __ATOMIC_RELAXED);
@@ -147,7 +157,7 @@ struct slot *orphan_adopt(struct arena *arena, unsigned class) {
 
 size_t orphan_purge(uint32_t now, uint32_t delay) {
   size_t purged = 0;
-  if (purgeable_bytes == 0 || !lock_try(&orphan_lock)) return 0;
+  if (orphan_purgeable() == 0 || !lock_try(&orphan_lock)) return 0;
   size_t left = 0;
   for (unsigned class = 0; class < CLASS_COUNT; class++) {
     for (uint32_t number = orphanage.listed[class].first; number != 0; number = slot_at(number)->next) {
@@ -176,5 +186,5 @@ void orphan_inherit(struct slot *slot) {
   __atomic_store_n(&slot->owner, &orphanage, __ATOMIC_RELAXED);
   slot_set_countdown(slot, 1);
   slot->place = PLACE_TORN;
-  slot_list_append(&torn[slot->class], slot);
+  offer(slot, torn);
 }

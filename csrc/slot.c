@@ -66,7 +66,7 @@ uint32_t slot_unpurge(struct slot *slot) {
   if (wanted == 0) wanted = 1;
   for (uint32_t turn = 0; turn < slot->fresh && slot->purged > 0 && count < wanted; turn++) {
     uint32_t index = slot_index(slot, turn);
-    if (slot->states[index] != BLOCK_PURGED) continue;
+    if (slot_state_of(slot, index) != BLOCK_PURGED) continue;
     slot->states[index] = BLOCK_FREE;
     struct block *block = slot_block(slot, index);
     block->next = slot->free;
@@ -84,7 +84,7 @@ static uint32_t relink(struct slot *slot) {
   slot->free = NULL;
   for (uint32_t turn = slot->fresh; turn-- > 0;) {
     uint32_t index = slot_index(slot, turn);
-    if (slot->states[index] != BLOCK_FREE) continue;
+    if (slot_state_of(slot, index) != BLOCK_FREE) continue;
     struct block *block = slot_block(slot, index);
     block->next = slot->free;
     block->state = slot->states + index;
@@ -97,10 +97,10 @@ static uint32_t relink(struct slot *slot) {
 void slot_rebuild(struct slot *slot) {
   slot->purged = 0;
   for (uint32_t turn = 0; turn < slot_usable(slot); turn++) {
-    uint8_t *state = slot->states + slot_index(slot, turn);
+    uint32_t index = slot_index(slot, turn);
     if (turn >= slot->fresh)
-      *state = BLOCK_FREE;
-    else if (*state == BLOCK_PURGED)
+      slot->states[index] = BLOCK_FREE;
+    else if (slot_state_of(slot, index) == BLOCK_PURGED)
       slot->purged++;
   }
   uint32_t free = relink(slot);
@@ -114,7 +114,7 @@ size_t slot_purge(struct slot *slot) {
   uint32_t hole = slot_hole(slot);
   for (uint32_t index = 0; index < class->capacity; index++) {
     int in_hole = index - hole < class->hole;
-    uint8_t state = slot->states[index];
+    uint8_t state = slot_state_of(slot, index);
     int used = in_hole || state == BLOCK_USED || state == BLOCK_REMOTE;
     size_t first = (size_t)index * class->size / page;
     size_t last = ((size_t)(index + 1) * class->size - 1) / page;
@@ -132,11 +132,11 @@ size_t slot_purge(struct slot *slot) {
   /* A block that loses any of its bytes leaves the list: its words may be gone. */
   for (uint32_t turn = 0; turn < slot->fresh; turn++) {
     uint32_t index = slot_index(slot, turn);
-    if (slot->states[index] != BLOCK_FREE) continue;
+    if (slot_state_of(slot, index) != BLOCK_FREE) continue;
     size_t first = (size_t)index * class->size / page;
     size_t last = ((size_t)(index + 1) * class->size - 1) / page;
     for (size_t p = first; p <= last; p++)
-      if (wanted[p] && slot->states[index] == BLOCK_FREE) slot->states[index] = BLOCK_PURGED, slot->purged++;
+      if (wanted[p] && slot_state_of(slot, index) == BLOCK_FREE) slot->states[index] = BLOCK_PURGED, slot->purged++;
   }
   relink(slot);
   size_t purged = 0;

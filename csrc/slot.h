@@ -47,6 +47,11 @@ static inline uint8_t *slot_state(const struct slot *slot, uintptr_t address) {
   return slot_is_start(slot, product) ? slot_state_at(slot, product) : NULL;
 }
 
+/* The state of block `index`. relaxed: a stranger may be freeing it; to the owner that is still used. */
+static inline uint8_t slot_state_of(const struct slot *slot, uint32_t index) {
+  return __atomic_load_n(&slot->states[index], __ATOMIC_RELAXED);
+}
+
 /* Blocks that came back since the countdown was last set. */
 static inline uint32_t slot_returned(const struct slot *slot) {
   return slot->countdown_from - slot->countdown;

@@ -8,9 +8,9 @@ export default defineConfig({
     pool: 'forks',
     testTimeout: 60_000,
     hookTimeout: 180_000,
-    projects: ROOMS.map((name) => ({
+    projects: [...ROOMS.map((name) => [name, `test/${name}`]), ['threads', 'thread-test']].map(([name, folder]) => ({
       extends: true,
-      test: { name, include: [`test/${name}/**/*.test.ts`], exclude: ['**/fixtures/**'] },
+      test: { name: `${name}`, include: [`${folder}/**/*.test.ts`], exclude: ['**/fixtures/**'] },
     })),
   },
 });

@@ -1,0 +1,294 @@
+/* fault_test.c: the k-th system call fails, for every k until the scenario gets through.
+ *
+ * Whatever fails: no crash, NULL and ENOMEM where due, every block keeps its contents, the
+ * walker is content, nothing is lost, and all works when the system relents. */
+#include "harness.h"
+
+#include "content.h"
+#include "door.h"
+#include "wrap.h"
+
+#include <errno.h>
+#include <limits.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+enum { SLOTS = 64 };
+
+/* What a scenario holds; a block that could not be had is NULL. */
+struct table {
+  void *blocks[SLOTS];
+  size_t sizes[SLOTS];
+};
+
+static unsigned failures; /* requests refused since the last reset */
+
+static void note(const void *block) {
+  if (block != NULL) return;
+  CHECK_EQ(errno, ENOMEM);
+  __atomic_add_fetch(&failures, 1, __ATOMIC_RELAXED);
+}
+
+static void put(struct table *table, size_t at, void *block, size_t size) {
+  note(block);
+  table->blocks[at] = block;
+  table->sizes[at] = size;
+  if (block != NULL) content_fill(block, size, at);
+}
+
+static void drop(struct table *table, size_t at) {
+  if (table->blocks[at] != NULL) content_verify(table->blocks[at], table->sizes[at], at);
+  errno = EXDEV;
+  free(table->blocks[at]);
+  CHECK_EQ(errno, EXDEV);
+  table->blocks[at] = NULL;
+}
+
+static void drop_all(struct table *table) {
+  for (size_t at = 0; at < SLOTS; at++) drop(table, at);
+}
+
+static void resize(struct table *table, size_t at, size_t size) {
+  if (table->blocks[at] == NULL) return;
+  errno = 0;
+  void *moved = realloc(table->blocks[at], size);
+  note(moved);
+  size_t kept = size < table->sizes[at] ? size : table->sizes[at];
+  if (moved == NULL) {
+    content_verify(table->blocks[at], table->sizes[at], at);
+    return;
+  }
+  content_verify(moved, kept & ~(size_t)7, at);
+  put(table, at, moved, size);
+}
+
+static void small_blocks(void) {
+  struct table table = {{NULL}, {0}};
+  for (unsigned round = 0; round < 40; round++)
+    for (size_t at = 0; at < SLOTS; at++) {
+      drop(&table, at);
+      size_t size = (size_t)16 << (at % 12);
+      put(&table, at, malloc(size), size);
+    }
+  drop_all(&table);
+}
+
+static void slot_blocks(void) {
+  struct table table = {{NULL}, {0}};
+  for (size_t at = 0; at < SLOTS; at++) put(&table, at, malloc(40000 + at * 20000), 40000 + at * 20000);
+  for (size_t at = 0; at < SLOTS; at += 2) drop(&table, at);
+  for (size_t at = 1; at < SLOTS; at += 2) resize(&table, at, 30000 + at * 30000);
+  drop_all(&table);
+}
+
+static void huge_blocks(void) {
+  struct table table = {{NULL}, {0}};
+  for (size_t at = 0; at < 12; at++) put(&table, at, malloc((3 + at) << 20), (3 + at) << 20);
+  for (size_t at = 0; at < 12; at += 2) drop(&table, at);
+  for (size_t at = 1; at < 12; at += 2) resize(&table, at, (20 - at) << 20);
+  for (size_t at = 1; at < 12; at += 4) resize(&table, at, 100000);
+  for (size_t at = 0; at < 12; at += 2) {
+    char *zeroes = calloc(1, (4 + at) << 20);
+    note(zeroes);
+    if (zeroes != NULL) content_is_zero(zeroes, (4 + at) << 20);
+    table.blocks[at] = zeroes;
+    table.sizes[at] = 0;
+  }
+  drop_all(&table);
+}
+
+static void aligned_blocks(void) {
+  struct table table = {{NULL}, {0}};
+  for (size_t at = 0; at < 40; at++) {
+    size_t alignment = (size_t)16 << (at % 20);
+    put(&table, at, memalign(alignment, at * 1000), at * 1000);
+    CHECK_EQ((uintptr_t)table.blocks[at] % alignment, 0);
+  }
+  drop_all(&table);
+}
+
+static void trimmed_blocks(void) {
+  struct table table = {{NULL}, {0}};
+  for (unsigned round = 0; round < 3; round++) {
+    for (size_t at = 0; at < SLOTS; at++) put(&table, at, malloc(at * 5000), at * 5000);
+    for (size_t at = round; at < SLOTS; at += 3) drop(&table, at);
+    malloc_trim(0);
+    for (size_t at = 0; at < SLOTS; at++) {
+      drop(&table, at);
+      size_t size = at * 4000;
+      char *zeroes = calloc(1, size);
+      note(zeroes);
+      if (zeroes != NULL) content_is_zero(zeroes, size);
+      table.blocks[at] = zeroes;
+      table.sizes[at] = 0;
+    }
+    drop_all(&table);
+  }
+  malloc_trim(0);
+}
+
+static struct table handed_over;
+
+static void *fill_table(void *unused) {
+  for (size_t at = 0; at < SLOTS; at++) {
+    size_t size = (size_t)20 << (at % 18);
+    put(&handed_over, at, malloc(size), size);
+  }
+  return unused;
+}
+
+static void *empty_table(void *unused) {
+  drop_all(&handed_over);
+  return unused;
+}
+
+static void run_thread(void *(*body)(void *)) {
+  pthread_t thread;
+  CHECK_EQ(wrap_real_thread(&thread, body, NULL), 0);
+  CHECK_EQ(pthread_join(thread, NULL), 0);
+}
+
+static void threads(void) {
+  for (unsigned round = 0; round < 3; round++) {
+    run_thread(fill_table);
+    run_thread(empty_table);
+    fill_table(NULL);
+    run_thread(empty_table);
+    run_thread(fill_table);
+    empty_table(NULL);
+  }
+}
+
+static void expect_all_back(const struct bm_stats *before) {
+  struct bm_stats after;
+  bm_thread_flush();
+  CHECK_EQ(bm_check(), 0);
+  bm_stats(&after);
+  CHECK_EQ(after.allocated_blocks, before->allocated_blocks);
+  CHECK_EQ(after.allocated_bytes, before->allocated_bytes);
+}
+
+/* Run the scenario with the calls from number `from` on failing; returns 1 if none was reached. */
+static int run_with_faults(void (*scenario)(void), unsigned calls, unsigned long from, unsigned long count) {
+  if (harness_fork()) {
+    struct bm_stats before;
+    bm_stats(&before);
+    wrap_arm(calls, from, count);
+    scenario();
+    unsigned long made = wrap_disarm();
+    expect_all_back(&before);
+    failures = 0;
+    scenario();
+    CHECK_EQ(failures, 0);
+    expect_all_back(&before);
+    _exit(made < from ? 3 : 0);
+  }
+  int status = harness_wait();
+  if (WIFEXITED(status) && WEXITSTATUS(status) == 3) return 1;
+  if (status != 0)
+    harness_fail(__FILE__, __LINE__, "calls 0x%x, failing from call %lu (%lu of them): wait status 0x%x",
+                 calls, from, count, (unsigned)status);
+  return 0;
+}
+
+enum { MOST_CALLS = 20000 };
+
+static void try_every_call(void (*scenario)(void), unsigned long step) {
+  static const unsigned kinds[] = {WRAPPED_ALL,    WRAPPED_SBRK,    WRAPPED_MMAP, WRAPPED_MUNMAP,
+                                   WRAPPED_MREMAP, WRAPPED_MADVISE, WRAPPED_KEY,  WRAPPED_THREAD};
+  static const unsigned long counts[] = {1, 2, ULONG_MAX};
+  for (size_t kind = 0; kind < sizeof kinds / sizeof kinds[0]; kind++)
+    for (size_t i = 0; i < sizeof counts / sizeof counts[0]; i++) {
+      unsigned long from = 1;
+      while (!run_with_faults(scenario, kinds[kind], from, counts[i])) {
+        from += from < 20 ? 1 : step;
+        CHECK_LE(from, MOST_CALLS);
+      }
+    }
+}
+
+TEST("small blocks survive the failure of any system call") { try_every_call(small_blocks, 1); }
+TEST("blocks of whole slots survive the failure of any system call") { try_every_call(slot_blocks, 1); }
+TEST("huge blocks survive the failure of any system call") { try_every_call(huge_blocks, 1); }
+TEST("aligned blocks survive the failure of any system call") { try_every_call(aligned_blocks, 1); }
+TEST("trimming survives the failure of any system call") { try_every_call(trimmed_blocks, 1); }
+TEST("threads that hand blocks over survive the failure of any system call") { try_every_call(threads, 1); }
+
+TEST("a program whose system calls fail from the k-th on, before main() included, gets through once they work") {
+  char program[] = "/proc/self/exe";
+  char flag[] = "--in-process";
+  char name[] = "small blocks after a poor start";
+  char *arguments[] = {program, flag, name, NULL};
+  for (unsigned long from = 1; from <= 30; from++) {
+    if (harness_fork()) {
+      char text[32];
+      snprintf(text, sizeof text, "%lu", from);
+      setenv("TEST_FAIL_FROM", text, 1);
+      setenv("TEST_FAIL_CALLS", "127", 1);
+      execv(program, arguments);
+      _exit(1);
+    }
+    CHECK_EQ(harness_wait(), 0);
+  }
+}
+
+TEST("small blocks after a poor start") {
+  small_blocks();
+  wrap_disarm();
+  failures = 0;
+  small_blocks();
+  threads();
+  CHECK_EQ(failures, 0);
+}
+
+static unsigned disturbances;
+
+/* Somebody else moves the break between the library's look at it and its own move. */
+static void move_break(void) {
+  static const intptr_t steps[] = {1, 4096, 100000, 5 << 20, 16};
+  CHECK(wrap_real_sbrk(steps[disturbances++ % 5]) != (void *)-1);
+}
+
+TEST("a break that somebody else moves at the worst moment costs nothing but addresses") {
+  struct bm_stats before;
+  bm_stats(&before);
+  wrap_disturb_sbrk(move_break);
+  slot_blocks();
+  small_blocks();
+  threads();
+  wrap_disturb_sbrk(NULL);
+  CHECK_EQ(failures, 0);
+  expect_all_back(&before);
+}
+
+TEST("blocks of somebody else who uses sbrk() lie between ours untouched") {
+  enum { COUNT = 40, BYTES = 70000 };
+  char *theirs[COUNT];
+  void *ours[COUNT];
+  for (size_t i = 0; i < COUNT; i++) {
+    theirs[i] = sbrk(BYTES);
+    CHECK(theirs[i] != (void *)-1);
+    content_fill(theirs[i], BYTES, i);
+    ours[i] = malloc(1500000);
+    content_fill(ours[i], 1500000, i + COUNT);
+  }
+  for (size_t i = 0; i < COUNT; i++) {
+    content_verify(theirs[i], BYTES, i);
+    content_verify(ours[i], 1500000, i + COUNT);
+    free(ours[i]);
+  }
+  malloc_trim(0);
+  for (size_t i = 0; i < COUNT; i++) content_verify(theirs[i], BYTES, i);
+}
+
+TEST("BUDDYMALLOC_SBRK decides how the heap grows") {
+  struct bm_stats stats;
+  void *blocks[20];
+  for (size_t i = 0; i < 20; i++) blocks[i] = malloc(1000000);
+  bm_stats(&stats);
+  CHECK_GE(stats.heap_bytes, (size_t)16 << 20);
+  CHECK_EQ(stats.sbrk_bytes, bm_option_get(BM_OPT_SBRK) == 1 ? stats.heap_bytes : 0);
+  for (size_t i = 0; i < 20; i++) free(blocks[i]);
+}

@@ -1,0 +1,164 @@
+// operators_test.cc: every form of C++'s operator new and delete.
+//
+// In the program with DOOR_STATIC they are libc's: the library adds no operators.
+#include "harness.h"
+
+#include <cerrno>
+#include <cstdint>
+#include <cstdlib>
+#include <cstring>
+#include <limits>
+#include <memory>
+#include <new>
+#include <string>
+#include <thread>
+#include <unistd.h>
+#include <vector>
+
+#ifndef DOOR_STATIC
+
+namespace {
+
+struct Plain {
+  char bytes[200];
+};
+struct alignas(256) Aligned {
+  char bytes[700];
+};
+
+// Not a constant, so that the compiler cannot see that it is impossible.
+volatile std::size_t impossible = std::numeric_limits<std::ptrdiff_t>::max();
+
+}  // namespace
+
+TEST("new and delete work for single objects and arrays, of every size") {
+  for (std::size_t size = 1; size < 5000000; size = size * 3 + 1) {
+    char *array = new char[size];
+    std::memset(array, 1, size);
+    delete[] array;
+    void *raw = ::operator new(size);
+    std::memset(raw, 2, size);
+    ::operator delete(raw);
+  }
+  Plain *one = new Plain;
+  delete one;
+}
+
+TEST("sized delete accepts the size of new") {
+  for (std::size_t size = 1; size < 5000000; size = size * 3 + 1) {
+    ::operator delete(::operator new(size), size);
+    ::operator delete[](::operator new[](size), size);
+  }
+}
+
+TEST("aligned new gives aligned memory, and aligned delete takes it back") {
+  for (std::size_t alignment = 8; alignment <= 65536; alignment *= 2)
+    for (std::size_t size : {1, 17, 1000, 5000, 100000}) {
+      const std::align_val_t align{alignment};
+      void *block = ::operator new(size, align);
+      CHECK_EQ(reinterpret_cast<std::uintptr_t>(block) % alignment, 0);
+      ::operator delete(block, align);
+      block = ::operator new[](size, align);
+      CHECK_EQ(reinterpret_cast<std::uintptr_t>(block) % alignment, 0);
+      ::operator delete[](block, size, align);
+      block = ::operator new(size, align, std::nothrow);
+      ::operator delete(block, align, std::nothrow);
+    }
+  auto *objects = new Aligned[5];
+  CHECK_EQ(reinterpret_cast<std::uintptr_t>(objects) % 256, 0);
+  delete[] objects;
+}
+
+TEST("nothrow new gives nullptr where throwing new throws bad_alloc") {
+  CHECK(::operator new(impossible, std::nothrow) == nullptr);
+  CHECK(::operator new[](impossible, std::nothrow) == nullptr);
+  CHECK(::operator new(impossible, std::align_val_t{64}, std::nothrow) == nullptr);
+  ::operator delete(::operator new(100, std::nothrow), std::nothrow);
+  ::operator delete[](::operator new[](100, std::nothrow), std::nothrow);
+}
+
+TEST("new of more than there is throws bad_alloc, which can be caught") {
+  unsigned caught = 0;
+  try {
+    static_cast<void>(::operator new(impossible));
+  } catch (const std::bad_alloc &) {
+    caught++;
+  }
+  try {
+    static_cast<void>(::operator new[](impossible));
+  } catch (const std::bad_alloc &) {
+    caught++;
+  }
+  try {
+    static_cast<void>(::operator new(impossible, std::align_val_t{4096}));
+  } catch (const std::bad_alloc &) {
+    caught++;
+  }
+  try {
+    std::vector<char> vector(impossible);
+  } catch (const std::bad_alloc &) {
+    caught++;
+  }
+  CHECK_EQ(caught, 4);
+}
+
+static unsigned handled;
+
+TEST("new calls the new-handler until it gives up") {
+  std::set_new_handler([] {
+    if (++handled == 3) std::set_new_handler(nullptr);
+  });
+  unsigned caught = 0;
+  try {
+    static_cast<void>(::operator new(impossible));
+  } catch (const std::bad_alloc &) {
+    caught++;
+  }
+  CHECK_EQ(handled, 3);
+  CHECK_EQ(caught, 1);
+}
+
+TEST("delete of a null pointer does nothing, in every form") {
+  void *null = nullptr;
+  ::operator delete(null);
+  ::operator delete[](null);
+  ::operator delete(null, std::size_t{10});
+  ::operator delete(null, std::align_val_t{64});
+  ::operator delete[](null, std::size_t{64}, std::align_val_t{64});
+  ::operator delete(null, std::nothrow);
+}
+
+TEST("new gives unique addresses for objects of no bytes") {
+  void *first = ::operator new(0);
+  void *second = ::operator new(0);
+  CHECK(first != second);
+  ::operator delete(first);
+  ::operator delete(second);
+}
+
+// Destroyed when its thread ends, possibly after the allocator's own destructor.
+struct LateUser {
+  std::string text = std::string(1000, 'x');
+  ~LateUser() {
+    std::string grown = text + text;
+    std::unique_ptr<int[]> numbers(new int[5000]);
+    if (grown.size() != 2000) _exit(1);
+  }
+};
+
+TEST("destructors of thread_local objects can allocate and free") {
+  static thread_local LateUser user;
+  for (int i = 0; i < 50; i++)
+    std::thread([] {
+      user.text += "y";
+      user.text.pop_back();
+    }).join();
+  user.text.shrink_to_fit();
+}
+
+TEST_OURS("memory of new can be freed with free(), as C++ on malloc allows in practice") {
+  std::free(::operator new(100));
+  ::operator delete(std::malloc(100));
+}
+
+#endif

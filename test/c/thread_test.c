@@ -1,0 +1,167 @@
+/* thread_test.c: threads that hand blocks to each other, end, are cancelled, or get signals. */
+#include "harness.h"
+
+#include "content.h"
+#include "door.h"
+
+#include <pthread.h>
+#include <semaphore.h>
+#include <signal.h>
+#include <stdint.h>
+#include <string.h>
+#include <sys/time.h>
+#include <unistd.h>
+
+enum { THREADS = 4, LIVE = 300, STEPS = 20000 };
+
+static void *churn(void *argument) {
+  uint64_t state = (uint64_t)(uintptr_t)argument * 77 + 1;
+  void *blocks[LIVE] = {NULL};
+  size_t sizes[LIVE];
+  for (unsigned step = 0; step < STEPS; step++) {
+    size_t at = random_below(&state, LIVE);
+    if (blocks[at] != NULL) {
+      content_verify(blocks[at], sizes[at], at);
+      free(blocks[at]);
+      blocks[at] = NULL;
+    } else {
+      sizes[at] = random_size(&state, step % 500 == 0 ? 3000000 : 3000);
+      content_fill(blocks[at] = malloc(sizes[at]), sizes[at], at);
+    }
+  }
+  for (size_t at = 0; at < LIVE; at++) free(blocks[at]);
+  return NULL;
+}
+
+static void run_threads(void *(*body)(void *), size_t count) {
+  pthread_t threads[16];
+  for (size_t i = 0; i < count; i++)
+    CHECK_EQ(pthread_create(&threads[i], NULL, body, (void *)(i + 1)), 0);
+  for (size_t i = 0; i < count; i++) CHECK_EQ(pthread_join(threads[i], NULL), 0);
+}
+
+TEST("threads that allocate and free at the same time do not disturb each other") {
+  run_threads(churn, THREADS);
+}
+
+/* A slot of `exchange` holds a block or NULL; every thread swaps its own blocks for others'. */
+enum { EXCHANGE = 512 };
+static void *exchange[EXCHANGE];
+
+static void *swap_blocks(void *argument) {
+  uint64_t state = (uint64_t)(uintptr_t)argument * 1234567 + 1;
+  for (unsigned step = 0; step < STEPS * 2; step++) {
+    size_t size = 8 + random_size(&state, step % 1000 == 0 ? 2500000 : 2000);
+    uint64_t *block = malloc(size);
+    content_fill(block, size, size);
+    memcpy(block, &size, 8);
+    /* acq_rel: the next taker of this place must see the contents written above. */
+    uint64_t *other = __atomic_exchange_n(&exchange[random_below(&state, EXCHANGE)], block, __ATOMIC_ACQ_REL);
+    if (other == NULL) continue;
+    size_t other_size = (size_t)*other;
+    uint64_t first;
+    unsigned char head[8];
+    content_fill(head, 8, other_size);
+    memcpy(&first, head, 8);
+    *other = first;
+    content_verify(other, other_size, other_size);
+    if (step % 7 == 0) other = realloc(other, other_size + 100);
+    free(other);
+  }
+  return NULL;
+}
+
+static void free_exchange(void) {
+  for (size_t i = 0; i < EXCHANGE; i++) {
+    free(exchange[i]);
+    exchange[i] = NULL;
+  }
+}
+
+TEST("blocks that wander between threads keep their contents and are freed by strangers") {
+  run_threads(swap_blocks, THREADS);
+  free_exchange();
+}
+
+TEST("blocks of threads that ended are freed by later threads") {
+  for (unsigned generation = 0; generation < 20; generation++) run_threads(swap_blocks, 2);
+  free_exchange();
+}
+
+static void *allocate_and_leave(void *out) {
+  void **blocks = out;
+  for (size_t i = 0; i < LIVE; i++) content_fill(blocks[i] = malloc(i * 37), i * 37, i);
+  return NULL;
+}
+
+TEST("blocks stay valid after the thread that allocated them has ended") {
+  static void *blocks[LIVE];
+  for (unsigned round = 0; round < 10; round++) {
+    pthread_t thread;
+    CHECK_EQ(pthread_create(&thread, NULL, allocate_and_leave, blocks), 0);
+    CHECK_EQ(pthread_join(thread, NULL), 0);
+    for (size_t i = 0; i < LIVE; i++) {
+      content_verify(blocks[i], i * 37, i);
+      blocks[i] = realloc(blocks[i], i * 53 + 1);
+      content_verify(blocks[i], (i * 37) & ~(size_t)7, i);
+      free(blocks[i]);
+    }
+  }
+}
+
+static sem_t started;
+
+static _Noreturn void *churn_until_cancelled(void *argument) {
+  sem_post(&started);
+  for (;; pthread_testcancel()) churn(argument);
+}
+
+TEST("cancelled threads leave their blocks and the heap in order") {
+  CHECK_EQ(sem_init(&started, 0, 0), 0);
+  for (unsigned round = 0; round < 10; round++) {
+    pthread_t threads[2];
+    for (size_t i = 0; i < 2; i++)
+      CHECK_EQ(pthread_create(&threads[i], NULL, churn_until_cancelled, (void *)(i + 1)), 0);
+    for (size_t i = 0; i < 2; i++) sem_wait(&started);
+    for (size_t i = 0; i < 2; i++) {
+      CHECK_EQ(pthread_cancel(threads[i]), 0);
+      CHECK_EQ(pthread_join(threads[i], NULL), 0);
+    }
+  }
+}
+
+static volatile sig_atomic_t ticks;
+
+static void tick(int signal) {
+  (void)signal;
+  ticks = ticks + 1;
+}
+
+TEST("signals at a high rate during allocation harm nothing") {
+  struct sigaction action;
+  memset(&action, 0, sizeof action);
+  action.sa_handler = tick;
+  CHECK_EQ(sigaction(SIGALRM, &action, NULL), 0);
+  const struct itimerval rate = {{0, 100}, {0, 100}};
+  CHECK_EQ(setitimer(ITIMER_REAL, &rate, NULL), 0);
+  do run_threads(churn, 2);
+  while (ticks < 20);
+  const struct itimerval off = {{0, 0}, {0, 0}};
+  CHECK_EQ(setitimer(ITIMER_REAL, &off, NULL), 0);
+}
+
+TEST_OURS("a later thread takes over the arena of one that ended") {
+  struct bm_stats before;
+  struct bm_stats after;
+  static void *blocks[LIVE];
+  for (unsigned round = 0; round < 200; round++) {
+    pthread_t thread;
+    CHECK_EQ(pthread_create(&thread, NULL, allocate_and_leave, blocks), 0);
+    CHECK_EQ(pthread_join(thread, NULL), 0);
+    for (size_t i = 0; i < LIVE; i++) free(blocks[i]);
+    if (round == 0) door_stats(&before);
+  }
+  door_stats(&after);
+  CHECK_EQ(after.arenas, before.arenas);
+  CHECK_EQ(after.arenas_abandoned, before.arenas_abandoned);
+}

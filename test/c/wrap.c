@@ -1,0 +1,127 @@
+/* wrap.c: see wrap.h. Counters are atomic: any thread makes system calls. */
+#include "wrap.h"
+
+#include <errno.h>
+#include <limits.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+void *__real_sbrk(intptr_t bytes);
+void *__real_mmap(void *address, size_t bytes, int protection, int flags, int fd, off_t offset);
+int __real_munmap(void *address, size_t bytes);
+void *__real_mremap(void *address, size_t old_bytes, size_t new_bytes, int flags, ...);
+int __real_madvise(void *address, size_t bytes, int advice);
+int __real_pthread_key_create(pthread_key_t *key, void (*destructor)(void *));
+int __real_pthread_setspecific(pthread_key_t key, const void *value);
+int __real_pthread_create(pthread_t *thread, const pthread_attr_t *attributes, void *(*body)(void *),
+                          void *argument);
+
+void *__wrap_sbrk(intptr_t bytes);
+void *__wrap_mmap(void *address, size_t bytes, int protection, int flags, int fd, off_t offset);
+int __wrap_munmap(void *address, size_t bytes);
+void *__wrap_mremap(void *address, size_t old_bytes, size_t new_bytes, int flags, ...);
+int __wrap_madvise(void *address, size_t bytes, int advice);
+int __wrap_pthread_key_create(pthread_key_t *key, void (*destructor)(void *));
+int __wrap_pthread_setspecific(pthread_key_t key, const void *value);
+int __wrap_pthread_create(pthread_t *thread, const pthread_attr_t *attributes, void *(*body)(void *),
+                          void *argument);
+
+static unsigned armed_calls;
+static unsigned long made, fail_from, fail_count;
+static void (*disturbance)(void);
+
+static unsigned long from_environment(const char *name) {
+  const char *text = getenv(name);
+  return text != NULL ? strtoul(text, NULL, 10) : 0;
+}
+
+static void read_environment(void) {
+  static int done;
+  if (done) return;
+  done = 1;
+  unsigned calls = (unsigned)from_environment("TEST_FAIL_CALLS");
+  if (calls != 0) wrap_arm(calls, from_environment("TEST_FAIL_FROM"), ULONG_MAX);
+}
+
+static int fails(enum wrapped_call call) {
+  read_environment();
+  if ((armed_calls & call) == 0) return 0;
+  unsigned long number = __atomic_add_fetch(&made, 1, __ATOMIC_RELAXED);
+  return fail_from != 0 && number >= fail_from && number - fail_from < fail_count;
+}
+
+void wrap_arm(unsigned calls, unsigned long from, unsigned long count) {
+  made = 0;
+  fail_from = from;
+  fail_count = count;
+  armed_calls = calls;
+}
+
+unsigned long wrap_disarm(void) {
+  armed_calls = 0;
+  return made;
+}
+
+void wrap_disturb_sbrk(void (*disturb)(void)) { disturbance = disturb; }
+
+void *wrap_real_sbrk(intptr_t bytes) { return __real_sbrk(bytes); }
+
+int wrap_real_thread(pthread_t *thread, void *(*body)(void *), void *argument) {
+  return __real_pthread_create(thread, NULL, body, argument);
+}
+
+void *__wrap_sbrk(intptr_t bytes) {
+  if (fails(WRAPPED_SBRK)) {
+    errno = ENOMEM;
+    return (void *)-1;
+  }
+  if (bytes > 0 && disturbance != NULL) disturbance();
+  return __real_sbrk(bytes);
+}
+
+void *__wrap_mmap(void *address, size_t bytes, int protection, int flags, int fd, off_t offset) {
+  if (fails(WRAPPED_MMAP)) {
+    errno = ENOMEM;
+    return MAP_FAILED;
+  }
+  return __real_mmap(address, bytes, protection, flags, fd, offset);
+}
+
+int __wrap_munmap(void *address, size_t bytes) {
+  if (fails(WRAPPED_MUNMAP)) {
+    errno = ENOMEM;
+    return -1;
+  }
+  return __real_munmap(address, bytes);
+}
+
+void *__wrap_mremap(void *address, size_t old_bytes, size_t new_bytes, int flags, ...) {
+  if (fails(WRAPPED_MREMAP)) {
+    errno = ENOMEM;
+    return MAP_FAILED;
+  }
+  return __real_mremap(address, old_bytes, new_bytes, flags);
+}
+
+int __wrap_madvise(void *address, size_t bytes, int advice) {
+  if (fails(WRAPPED_MADVISE)) {
+    errno = ENOMEM;
+    return -1;
+  }
+  return __real_madvise(address, bytes, advice);
+}
+
+int __wrap_pthread_key_create(pthread_key_t *key, void (*destructor)(void *)) {
+  return fails(WRAPPED_KEY) ? EAGAIN : __real_pthread_key_create(key, destructor);
+}
+
+int __wrap_pthread_setspecific(pthread_key_t key, const void *value) {
+  return fails(WRAPPED_KEY) ? ENOMEM : __real_pthread_setspecific(key, value);
+}
+
+int __wrap_pthread_create(pthread_t *thread, const pthread_attr_t *attributes, void *(*body)(void *),
+                          void *argument) {
+  return fails(WRAPPED_THREAD) ? EAGAIN : __real_pthread_create(thread, attributes, body, argument);
+}

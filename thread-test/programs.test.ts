@@ -1,0 +1,36 @@
+import { spawnSync } from 'node:child_process';
+import { join } from 'node:path';
+import { describe, expect, test } from 'vitest';
+import { OUT } from '../test/build/project.ts';
+
+const LIBRARY = join(OUT, 'Release/libbuddymalloc.so');
+
+/** The scale (blocks, steps, threads, forks, rounds) that takes a few seconds at most. */
+const PROGRAMS = [
+  { name: 'producer-consumer', scale: 50_000 },
+  { name: 'strangers', scale: 50_000 },
+  { name: 'thread-churn', scale: 10_000 },
+  { name: 'fork-storm', scale: 500 },
+  { name: 'owner-ended', scale: 30 },
+];
+
+const DOORS = [
+  { door: 'the static library', suffix: 'static', env: {} },
+  { door: 'the static library, the heap grown by mmap', suffix: 'static', env: { BUDDYMALLOC_SBRK: '0' } },
+  { door: 'LD_PRELOAD', suffix: 'libc', env: { LD_PRELOAD: LIBRARY } },
+];
+
+describe.each(DOORS)('through $door', ({ suffix, env }) => {
+  test.each(PROGRAMS)(
+    '$name loses no block and leaves a heap that the walker accepts',
+    ({ name, scale }) => {
+      const { status, stdout, stderr } = spawnSync(join(OUT, 'thread-test', `${name}-${suffix}`), [String(scale)], {
+        encoding: 'utf8',
+        env: { ...process.env, ...env },
+      });
+      expect({ status, stderr }).toEqual({ status: 0, stderr: '' });
+      expect(stdout).toMatch(new RegExp(`^${name}: \\d+ blocks, .*all free again\\n$`));
+    },
+    120_000,
+  );
+});

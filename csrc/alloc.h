@@ -3,7 +3,7 @@
 #define BM_ALLOC_H
 
 #include "arena.h"
-#include "chunk.h"
+#include "heap.h"
 
 #include <stddef.h>
 

@@ -15,7 +15,7 @@
  * Cost:      a refill is O(1) but for carving, at most CARVE_MAX bytes' worth of blocks. */
 #include "arena.h"
 
-#include "options.h"
+#include "chunk.h"
 #include "orphan.h"
 #include "os.h"
 #include "purge.h"

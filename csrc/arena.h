@@ -3,7 +3,7 @@
 #define BM_ARENA_H
 
 #include "block.h"
-#include "chunk.h"
+#include "heap.h"
 #include "config.h"
 #include "freelist.h"
 #include "lock.h"

@@ -2,7 +2,7 @@
 #ifndef BM_FREELIST_H
 #define BM_FREELIST_H
 
-#include "chunk.h"
+#include "heap.h"
 
 void freelist_push(struct slot *slot);
 void freelist_remove(struct slot *slot);

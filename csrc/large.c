@@ -6,6 +6,7 @@
  * Cost:      chunk_take() and chunk_give(). */
 #include "large.h"
 
+#include "chunk.h"
 #include "fatal.h"
 #include "os.h"
 #include "purge.h"

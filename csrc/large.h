@@ -2,7 +2,7 @@
 #ifndef BM_LARGE_H
 #define BM_LARGE_H
 
-#include "chunk.h"
+#include "heap.h"
 
 /* A block of at least `size` bytes aligned to `alignment` (both at most LARGE_MAX), or NULL;
  * with `zeroed` its contents are zero. */

@@ -5,6 +5,7 @@
  * the list of a slot, or carves, adopts or cuts one; chunk.c splits the slot off a larger block or
  * gets a chunk from the system. */
 #include "alloc.h"
+#include "chunk.h"
 #include "huge.h"
 #include "include/buddymalloc.h"
 #include "large.h"

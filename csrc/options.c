@@ -3,7 +3,6 @@
 #define _GNU_SOURCE
 #include "options.h"
 
-#include "chunk.h"
 #include "include/buddymalloc.h"
 
 #include <errno.h>
@@ -58,15 +57,20 @@ void options_init(void) {
   for (size_t i = 0; i < ROW_COUNT; i++) read_variable(&rows[i]);
 }
 
+/* glibc's own options tune what this allocator does not have: they are accepted and change nothing. */
+#define GLIBC_OPTION_FIRST (-8) /* M_ARENA_MAX */
+#define GLIBC_OPTION_LAST 1     /* M_MXFAST */
+
 int bm_mallopt(int option, int value) {
-  if (!heap_init()) return 0;
+  options_init();
+  if (option >= GLIBC_OPTION_FIRST && option <= GLIBC_OPTION_LAST && option != 0) return 1;
   for (size_t i = 0; i < ROW_COUNT; i++)
     if (rows[i].number == option) return set(&rows[i], value);
   return 0;
 }
 
 int bm_option_get(int option) {
-  heap_init();
+  options_init();
   for (size_t i = 0; i < ROW_COUNT; i++)
     if (rows[i].number == option) return *rows[i].value;
   return -2;

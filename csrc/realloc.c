@@ -9,7 +9,9 @@
 #include <string.h>
 
 /* Below half of the block a smaller one is worth the copy. */
-static int fits(size_t usable, size_t size) { return size <= usable && size >= usable / 2; }
+static int fits(size_t usable, size_t size) {
+  return size <= usable && (size >= usable / 2 || usable == 1u << MIN_ORDER);
+}
 
 static void *move(void *address, size_t usable, size_t size) {
   void *moved = bm_malloc(size);

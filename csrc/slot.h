@@ -2,7 +2,7 @@
 #ifndef BM_SLOT_H
 #define BM_SLOT_H
 
-#include "chunk.h"
+#include "heap.h"
 
 static_assert(SLOT_ORDER == 16u, "an offset in a slot is the low 16 bits of an address");
 

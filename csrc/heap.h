@@ -1,0 +1,103 @@
+/* heap.h: the window of addresses that the heap lives in, and its table of slots. See heap.c. */
+#ifndef BM_HEAP_H
+#define BM_HEAP_H
+
+#include "block.h"
+#include "config.h"
+#include "lock.h"
+
+#include <assert.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#define SLOT_BYTES ((size_t)1 << SLOT_ORDER)
+#define CHUNK_BYTES ((size_t)1 << CHUNK_ORDER)
+#define CHUNK_SLOTS (1u << (CHUNK_ORDER - SLOT_ORDER))
+#define SLOT_LEVELS (CHUNK_ORDER - SLOT_ORDER + 1u)
+
+struct arena;
+
+/* What a slot is. Written under heap.lock. */
+enum slot_kind {
+  SLOT_NONE = 0,  /* not memory of ours */
+  SLOT_FREE = 1,  /* the first slot of a free block of whole slots; `order` is its order */
+  SLOT_REST = 2,  /* another slot of a free block */
+  SLOT_CUT = 3,   /* cut into blocks of one class; `owner` is its arena */
+  SLOT_LARGE = 4, /* the first slot of a large block; `used` is its number of slots */
+  SLOT_TAIL = 5   /* another slot of a large block */
+};
+
+/* Where a cut slot stands with its arena. Written by the owner. */
+enum slot_place {
+  PLACE_CURRENT = 0, /* the slot its class is served from */
+  PLACE_FULL = 1,    /* on no list: all its blocks are out, or nearly so */
+  PLACE_LISTED = 2,  /* on the arena's list of slots with free blocks */
+  PLACE_SWEPT = 3,   /* an orphan on the list whose free pages were purged */
+  PLACE_TORN = 4     /* an orphan whose owner vanished in a fork; its list must be rebuilt */
+};
+
+/* One slot's bookkeeping: a line that malloc and free touch, and one of state bytes.
+ * `owner` is written by the owner who gives the slot away, or under heap.lock when the
+ * slot is cut or returned; others read it, relaxed: only the thread that finds itself
+ * there may act on it. The rest is the owner's, or heap.lock's while there is none. */
+struct slot {
+  struct arena *owner;
+  struct block *free;      /* blocks that came back */
+  uint64_t reciprocal;     /* of its class */
+  uint8_t *states;         /* one byte a block */
+  uint32_t countdown;      /* frees until the owner is told; see arena.c */
+  uint32_t countdown_from; /* its value when it was last set */
+  uint32_t used;           /* blocks that were out then; slots, in SLOT_LARGE */
+  uint16_t fresh;          /* blocks carved so far, in carving order */
+  uint16_t purged;         /* of those: in state BLOCK_PURGED */
+  uint32_t next, prev;     /* slot numbers of list neighbours, 0 for none */
+  union {
+    uint8_t class; /* in SLOT_CUT */
+    uint8_t order; /* log2 bytes, in SLOT_FREE */
+  };
+  uint8_t kind;   /* enum slot_kind */
+  uint8_t place;  /* enum slot_place, in SLOT_CUT */
+  uint8_t dirty;  /* 1 if the slot may hold anything but zeros and untouched pages */
+  uint32_t stamp; /* ms when it last gave a block, or was freed */
+  uint8_t inline_states[INLINE_STATES];
+};
+
+static_assert(sizeof(struct slot) == 2 * CACHE_LINE, "a slot's bookkeeping is two cache lines");
+static_assert(offsetof(struct slot, inline_states) == CACHE_LINE, "the hot half is one line");
+
+/* The first three are constant once the heap is initialised. */
+struct heap {
+  uintptr_t base; /* first address of the window, a multiple of the chunk size */
+  size_t span;    /* bytes of the window; 0 before initialisation */
+  struct slot *slots; /* one entry for each slot of the window; entry 0 is never used */
+  struct lock lock;   /* guards everything below, and the slots that no arena owns */
+  uint32_t blocks[SLOT_LEVELS]; /* free blocks of whole slots, by order - SLOT_ORDER */
+  uint32_t nonempty;            /* bit l is set if and only if blocks[l] is not 0 */
+  uint32_t top;         /* slot number after the highest chunk ever obtained */
+  size_t sbrk_bytes, mmap_bytes; /* obtained by each way */
+  size_t dirty_bytes;   /* in free slots that were touched since their last purge */
+  size_t purged_bytes;  /* ever purged */
+  uint64_t large_allocs, large_frees;
+  int sbrk_failed;      /* sbrk failed or was disturbed: mmap for good */
+};
+
+extern HIDDEN struct heap heap;
+
+/* Set the window up, once. Returns 0 if there is no memory for it. */
+int heap_init(void);
+
+static inline struct slot *slot_at(uint32_t number) { return heap.slots + number; }
+static inline uint32_t slot_number(const struct slot *slot) { return (uint32_t)(slot - heap.slots); }
+static inline uintptr_t slot_base(const struct slot *slot) {
+  return heap.base + ((uintptr_t)(slot - heap.slots) << SLOT_ORDER);
+}
+static inline uintptr_t heap_round_up(uintptr_t address) {
+  return (address + CHUNK_BYTES - 1) & ~(uintptr_t)(CHUNK_BYTES - 1);
+}
+/* 1 if `address` lies in the window, whose slots can be looked at. */
+static inline int heap_contains(uintptr_t address) { return address - heap.base < heap.span; }
+static inline struct slot *slot_of(uintptr_t address) {
+  return heap.slots + ((address - heap.base) >> SLOT_ORDER);
+}
+
+#endif

@@ -53,18 +53,19 @@ export interface MallInfo {
   fallbackBlocks: number;
 }
 
-/** The addon's functions. Those that allocate return undefined when the block should be one of {@link ./heap.ts}. */
+/** The addon's functions. Those that return a block return undefined when it should be one of heap.ts. */
 interface Binding {
   malloc(size: number): ArrayBuffer | undefined;
   calloc(count: number, size: number): ArrayBuffer | undefined;
   alignedAlloc(alignment: number, size: number): ArrayBuffer | undefined;
-  realloc(block: Block, size: number): ArrayBuffer;
-  reallocArray(block: Block, count: number, size: number): ArrayBuffer;
+  realloc(block: Block, size: number): ArrayBuffer | undefined;
+  reallocArray(block: Block, count: number, size: number): ArrayBuffer | undefined;
   free(block: Block): void;
   usableSize(block: Block): number;
   detach(buffer: ArrayBuffer): void;
   handover(block: Block): number;
-  adopt(handle: number): ArrayBuffer;
+  handoverCopy(buffer: ArrayBuffer): number;
+  adopt(handle: number): ArrayBuffer | undefined;
   handoversWaiting(): number;
   mallinfo(): MallInfo;
   mallocStats(): string;
@@ -75,6 +76,7 @@ interface Binding {
   registerErrorClass(own: typeof OwnBuddyMallocError): typeof OwnBuddyMallocError;
   setMaxSize(bytes: number): void;
   onBacklog(callback: () => void): void;
+  forbidExternal(forbidden: boolean): void;
   turned(): void;
 }
 

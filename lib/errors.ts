@@ -17,7 +17,7 @@ export const ERROR_CLASSES = {
   ERR_FOREIGN_BUFFER: 'BuddyMallocError',
   /** The handle was adopted already, or never given. */
   ERR_STALE_HANDLE: 'BuddyMallocError',
-  /** This runtime forbids ArrayBuffers over native memory, and nothing else will do. */
+  /** This runtime forbids ArrayBuffers over native memory, and nothing else would do. */
   ERR_NATIVE_FORBIDDEN: 'BuddyMallocError',
   /** The addon, or the library to preload, has not been built. */
   ERR_NOT_BUILT: 'BuddyMallocError',

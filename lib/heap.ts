@@ -1,5 +1,6 @@
-// Blocks in JavaScript's own memory: what the package falls back to where native blocks must not be made, because Node
-// forbids external ArrayBuffers (as Electron does) or too many freed ones wait for the event loop to turn.
+// Blocks in JavaScript's own memory: what the package falls back to where a native block must not be made, because it would
+// have no bytes, the runtime forbids external ArrayBuffers (as Electron does), or too many freed ones wait for the event
+// loop to turn.
 import { type Block, BuddyMallocError, native } from './binding.ts';
 
 const blocks = new WeakSet<ArrayBufferLike>();

@@ -1,4 +1,4 @@
-import { type Block, BuddyMallocError, type MAX_SIZE, type MallInfo, native } from './binding.ts';
+import { type Block, type MAX_SIZE, type MallInfo, native } from './binding.ts';
 import { freeHeapBuffer, heapBlock, heapBufferOf, moveHeapBuffer } from './heap.ts';
 
 /**
@@ -57,14 +57,7 @@ export function calloc(count: number, size: number): ArrayBuffer {
  * @see {@link https://man7.org/linux/man-pages/man3/posix_memalign.3.html | aligned_alloc(3)}
  */
 export function alignedAlloc(alignment: number, size: number): ArrayBuffer {
-  const block = native.alignedAlloc(alignment, size);
-  if (block === undefined) {
-    throw new BuddyMallocError(
-      'ERR_NATIVE_FORBIDDEN',
-      'this runtime forbids native blocks, and its own memory has no alignment to choose',
-    );
-  }
-  return block;
+  return native.alignedAlloc(alignment, size) ?? heapBlock(size);
 }
 
 /**
@@ -88,7 +81,7 @@ export function alignedAlloc(alignment: number, size: number): ArrayBuffer {
 export function realloc(block: Block, size: number): ArrayBuffer {
   const heap = heapBufferOf(block);
   if (heap !== undefined) return moveHeapBuffer(heap, malloc(size));
-  return native.realloc(block, size);
+  return native.realloc(block, size) ?? heapBlock(size);
 }
 
 /**
@@ -107,7 +100,7 @@ export function realloc(block: Block, size: number): ArrayBuffer {
 export function reallocArray(block: Block, count: number, size: number): ArrayBuffer {
   const heap = heapBufferOf(block);
   if (heap !== undefined) return moveHeapBuffer(heap, calloc(count, size));
-  return native.reallocArray(block, count, size);
+  return native.reallocArray(block, count, size) ?? heapBlock(count * size);
 }
 
 /**

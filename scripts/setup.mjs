@@ -46,7 +46,7 @@ const STEPS = {
     label: 'building the addon (node-gyp)',
     inputs: ['csrc', 'binding.gyp', 'package-lock.json'],
     outputs: ['build/Release/buddymalloc.node'],
-    command: () => [bin('node-gyp'), 'rebuild', '--jobs', '2', ...nodedirArguments()],
+    command: () => [bin('node-gyp'), 'configure', 'build', '--jobs', '2', ...nodedirArguments()],
   },
   library: {
     label: 'building the C library and its tests (cmake-js)',

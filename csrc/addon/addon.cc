@@ -19,6 +19,11 @@ void onBacklog(const Napi::CallbackInfo &info) {
 
 void turned(const Napi::CallbackInfo &info) { tableOf(info.Env()).turned(); }
 
+/* forbidExternal(forbidden): behave as a runtime that forbids native blocks, or no longer; for tests. */
+void forbidExternal(const Napi::CallbackInfo &info) {
+  tableOf(info.Env()).externalForbidden = info[0].ToBoolean().Value();
+}
+
 void closeTable(napi_env, void *data, void *) { static_cast<BlockTable *>(data)->close(); }
 
 Napi::Object initialize(Napi::Env env, Napi::Object exports) {
@@ -32,6 +37,7 @@ Napi::Object initialize(Napi::Env env, Napi::Object exports) {
   exports.Set("usableSize", Napi::Function::New<usableSize>(env));
   exports.Set("detach", Napi::Function::New<detach>(env));
   exports.Set("handover", Napi::Function::New<handover>(env));
+  exports.Set("handoverCopy", Napi::Function::New<handoverCopy>(env));
   exports.Set("adopt", Napi::Function::New<adopt>(env));
   exports.Set("handoversWaiting", Napi::Function::New<handoversWaiting>(env));
   exports.Set("mallinfo", Napi::Function::New<mallinfo>(env));
@@ -43,6 +49,7 @@ Napi::Object initialize(Napi::Env env, Napi::Object exports) {
   exports.Set("registerErrorClass", Napi::Function::New<registerErrorClass>(env));
   exports.Set("setMaxSize", Napi::Function::New<setMaxSize>(env));
   exports.Set("onBacklog", Napi::Function::New<onBacklog>(env));
+  exports.Set("forbidExternal", Napi::Function::New<forbidExternal>(env));
   exports.Set("turned", Napi::Function::New<turned>(env));
   return exports;
 }

@@ -47,6 +47,12 @@ napi_value bufferOf(napi_env env, napi_value value) {
 
 void setMaxSize(const Napi::CallbackInfo &info) { maxSize = info[0].As<Napi::Number>().DoubleValue(); }
 
+bool requireNative(Napi::Env env) {
+  if (!tableOf(env).externalForbidden) return true;
+  throwError(env, ErrorCode::ERR_NATIVE_FORBIDDEN, "this runtime forbids ArrayBuffers over native memory");
+  return false;
+}
+
 bool toSize(Napi::Env env, napi_value value, const char *name, size_t *size) {
   double number = 0;
   if (!toInteger(env, value, name, maxSize, &number)) return false;

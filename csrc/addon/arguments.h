@@ -12,6 +12,8 @@ void setMaxSize(const Napi::CallbackInfo &info);
 
 /* Each returns false with an exception pending if the argument is not what it should be. */
 bool toSize(Napi::Env env, napi_value value, const char *name, size_t *size);
+/* True if this runtime allows native blocks, which the caller cannot do without. */
+bool requireNative(Napi::Env env);
 /* A count and a size whose product is a size. */
 bool toProduct(Napi::Env env, napi_value count, napi_value size, size_t *product);
 bool toAlignment(Napi::Env env, napi_value value, size_t *alignment);

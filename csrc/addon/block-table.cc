@@ -20,7 +20,13 @@ constexpr uint64_t kLookEvery = 8u << 20;
 
 } // namespace
 
-BlockTable::BlockTable(napi_env env) : env_(env) {}
+BlockTable::BlockTable(napi_env env) : env_(env) {
+  static char byte;
+  napi_value buffer = nullptr;
+  const auto nothing = [](napi_env, void *, void *) {};
+  externalForbidden =
+      napi_create_external_arraybuffer(env, &byte, 1, nothing, nullptr, &buffer) == napi_no_external_buffers_allowed;
+}
 
 BlockTable::~BlockTable() = default;
 
@@ -31,6 +37,11 @@ BlockTable &tableOf(Napi::Env env) {
 }
 
 napi_value BlockTable::wrap(void *memory, size_t size) {
+  if (size == 0) {
+    /* V8 forgets the address of an ArrayBuffer of no bytes, so it could not be told from another. */
+    bm_free(memory);
+    return nullptr;
+  }
   Entry *entry = new Entry{this, memory, size};
   napi_value buffer = nullptr;
   const napi_status status = napi_create_external_arraybuffer(env_, memory, size, finalize, entry, &buffer);
@@ -38,7 +49,6 @@ napi_value BlockTable::wrap(void *memory, size_t size) {
     /* Node has not taken the finalizer on. */
     delete entry;
     bm_free(memory);
-    external_forbidden_ = status == napi_no_external_buffers_allowed;
     return nullptr;
   }
   ++entries_;

@@ -35,7 +35,8 @@ public:
   BlockTable &operator=(const BlockTable &) = delete;
 
   /* Make an ArrayBuffer over `memory`, which the table owns from here on, also on failure.
-   * Returns an empty value with an exception pending, or without one if this Node forbids external memory. */
+   * Returns NULL with an exception pending; or without one for a block of no bytes, which must come from JavaScript's own
+   * memory. */
   napi_value wrap(void *memory, size_t size);
   /* The block that begins at `memory`, or NULL. */
   Entry *find(void *memory) const;
@@ -46,11 +47,13 @@ public:
   /* The environment ends: give everything back. */
   void close();
 
-  bool externalForbidden() const { return external_forbidden_; }
   Counters &counters() { return counters_; }
   Napi::FunctionReference &errorClass() { return error_class_; }
   Napi::FunctionReference &onBacklog() { return on_backlog_; }
   void turned();
+
+  /* Whether this runtime has ArrayBuffers over its own memory alone, as Electron does; written by tests too. */
+  bool externalForbidden;
 
 private:
   static void finalize(napi_env env, void *memory, void *hint);
@@ -66,7 +69,6 @@ private:
   uint64_t bytes_until_look_ = 0;   /* bytes to hand out before the next look at V8's figure */
   bool turn_requested_ = false;
   bool crowded_ = false;            /* the last look found too many bytes waiting */
-  bool external_forbidden_ = false;
   bool closed_ = false;
 };
 

@@ -23,7 +23,7 @@ Napi::Value wrapOrThrow(Napi::Env env, void *memory, size_t size) {
 /* False if this block should come from JavaScript's own memory. */
 bool mayBeNative(Napi::Env env, size_t size) {
   BlockTable &table = tableOf(env);
-  if (!table.externalForbidden() && table.roomForMore(size)) return true;
+  if (!table.externalForbidden && table.roomForMore(size)) return true;
   ++table.counters().onHeap;
   return false;
 }
@@ -61,6 +61,7 @@ Napi::Value allocateAligned(const Napi::CallbackInfo &info) {
   size_t alignment = 0;
   size_t size = 0;
   if (!toAlignment(info.Env(), info[0], &alignment) || !toSize(info.Env(), info[1], "size", &size)) return {};
+  if (!requireNative(info.Env())) return {};
   /* JavaScript's own memory cannot be aligned, so this one may go over the bound. */
   tableOf(info.Env()).roomForMore(size);
   return wrapOrThrow(info.Env(), bm_memalign(alignment, size), size);

@@ -1,5 +1,5 @@
 /* blocks.h: malloc and its siblings, as JavaScript calls them. Each allocating function returns an ArrayBuffer, or undefined
- * if the block should come from JavaScript's own memory for now (see BlockTable::roomForMore). */
+ * if the block should come from JavaScript's own memory (see BlockTable::wrap and BlockTable::roomForMore). */
 #ifndef BM_ADDON_BLOCKS_H
 #define BM_ADDON_BLOCKS_H
 

@@ -10,6 +10,7 @@
 
 #include <cmath>
 #include <cstdint>
+#include <cstring>
 #include <mutex>
 #include <vector>
 
@@ -80,6 +81,11 @@ void *collect(uint64_t handle, size_t *size) {
   return memory;
 }
 
+Napi::Value tooMany(Napi::Env env) {
+  throwError(env, ErrorCode::ERR_OUT_OF_MEMORY, "too many blocks handed over are waiting to be adopted");
+  return {};
+}
+
 } // namespace
 
 Napi::Value handover(const Napi::CallbackInfo &info) {
@@ -87,14 +93,28 @@ Napi::Value handover(const Napi::CallbackInfo &info) {
   napi_value buffer = nullptr;
   if (!toBlock(info.Env(), info[0], ErrorCode::ERR_USE_AFTER_FREE, &block, &buffer)) return {};
   const uint64_t handle = deposit(block->memory, block->size);
-  if (handle == 0) {
-    throwError(info.Env(), ErrorCode::ERR_OUT_OF_MEMORY, "too many handovers are waiting to be adopted");
-    return {};
-  }
+  if (handle == 0) return tooMany(info.Env());
   /* Nobody knows the handle before this function returns, so detaching after the deposit is early enough. */
   tableOf(info.Env()).release(block);
   napi_detach_arraybuffer(info.Env(), buffer);
   return Napi::Number::New(info.Env(), static_cast<double>(handle));
+}
+
+Napi::Value handoverCopy(const Napi::CallbackInfo &info) {
+  if (!requireNative(info.Env())) return {};
+  void *bytes = nullptr;
+  size_t size = 0;
+  napi_get_arraybuffer_info(info.Env(), info[0], &bytes, &size);
+  void *memory = bm_malloc(size);
+  if (memory == nullptr) {
+    throwError(info.Env(), ErrorCode::ERR_OUT_OF_MEMORY, "no memory for the block to hand over");
+    return {};
+  }
+  if (size > 0) std::memcpy(memory, bytes, size);
+  const uint64_t handle = deposit(memory, size);
+  if (handle != 0) return Napi::Number::New(info.Env(), static_cast<double>(handle));
+  bm_free(memory);
+  return tooMany(info.Env());
 }
 
 Napi::Value adopt(const Napi::CallbackInfo &info) {
@@ -103,6 +123,7 @@ Napi::Value adopt(const Napi::CallbackInfo &info) {
     throwError(info.Env(), ErrorCode::ERR_INVALID_ARG_TYPE, "handle must be a number");
     return {};
   }
+  if (!requireNative(info.Env())) return {};
   size_t size = 0;
   const bool possible = handle >= 1 && handle < 9007199254740992.0 && std::floor(handle) == handle;
   void *memory = possible ? collect(static_cast<uint64_t>(handle), &size) : nullptr;
@@ -111,7 +132,7 @@ Napi::Value adopt(const Napi::CallbackInfo &info) {
     return {};
   }
   napi_value buffer = tableOf(info.Env()).wrap(memory, size);
-  return Napi::Value(info.Env(), buffer);
+  return buffer == nullptr ? info.Env().Undefined() : Napi::Value(info.Env(), buffer);
 }
 
 Napi::Value handoversWaiting(const Napi::CallbackInfo &info) {

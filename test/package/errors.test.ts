@@ -1,0 +1,21 @@
+import { describe, expect, it } from 'vitest';
+import { native } from '../../lib/binding.ts';
+import { BuddyMallocError, ERROR_CLASSES } from '../../lib/index.ts';
+
+/** The code that only TypeScript can throw, since it says that there is no addon. */
+const TYPESCRIPT_ALONE = ['ERR_NOT_BUILT'];
+
+describe('the table of errors', () => {
+  it('has the same codes in C++ and in TypeScript', () => {
+    expect([...native.errorCodes(), ...TYPESCRIPT_ALONE].sort()).toEqual(Object.keys(ERROR_CLASSES).sort());
+  });
+
+  it('gives the errors of the addon the class that the package exports', () => {
+    expect(() => native.adopt(1)).toThrow(BuddyMallocError);
+  });
+
+  it('keeps the first class when a second copy of the package registers its own', () => {
+    class Other extends BuddyMallocError {}
+    expect(native.registerErrorClass(Other)).toBe(BuddyMallocError);
+  });
+});

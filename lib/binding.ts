@@ -98,6 +98,7 @@ export const native = load();
 
 /** The class of the copy of the package that was loaded first in this thread, so that `instanceof` holds for all. */
 export const BuddyMallocError = native.registerErrorClass(OwnBuddyMallocError);
+export type BuddyMallocError = OwnBuddyMallocError;
 
 native.setMaxSize(MAX_SIZE);
 native.onBacklog(() => {

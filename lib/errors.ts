@@ -28,7 +28,13 @@ export type ErrorCode = keyof typeof ERROR_CLASSES;
 
 /** What the package throws when neither a TypeError nor a RangeError fits; `code` tells why. */
 export class BuddyMallocError extends Error {
-  override readonly name = 'BuddyMallocError';
+  static {
+    // A stack begins with the prototype's name, and a bundler may rename the class.
+    const name = { value: 'BuddyMallocError' };
+    Object.defineProperty(BuddyMallocError, 'name', name);
+    Object.defineProperty(BuddyMallocError.prototype, 'name', name);
+  }
+
   readonly code: ErrorCode;
 
   /**

@@ -1,5 +1,5 @@
 /** Compiles the C patterns, the launcher and the Node programs, each when one of its sources is newer than it. */
-import { existsSync, mkdirSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync, statSync, writeFileSync } from 'node:fs';
 import { join, parse } from 'node:path';
 import { execa } from 'execa';
 import ts from 'typescript';
@@ -23,14 +23,23 @@ function isOlder(product: string, sources: string[]): boolean {
   return sources.some((source) => statSync(source).mtimeMs > age);
 }
 
+/** Another bench may run the product now: it is made under a name of its own and then takes the place. */
+async function replaceBy(product: string, make: (draft: string) => Promise<void> | void): Promise<void> {
+  const draft = `${product}.${process.pid}`;
+  await make(draft);
+  renameSync(draft, product);
+}
+
 async function compileC(product: string, folder: string, flags: string[]): Promise<void> {
   const sources = filesIn(folder, '.c');
   if (!isOlder(product, [...sources, ...filesIn(folder, '.h')])) return;
-  await execa(CC, [...C_FLAGS, ...flags, ...sources, '-o', product]);
+  await replaceBy(product, async (draft) => {
+    await execa(CC, [...C_FLAGS, ...flags, ...sources, '-o', draft]);
+  });
 }
 
 /** The types are taken out and nothing else: what is measured is plain JavaScript. */
-function transpileNode(): void {
+async function transpileNode(): Promise<void> {
   mkdirSync(NODE_PROGRAMS, { recursive: true });
   for (const source of filesIn(join(BENCH, 'node'), '.ts')) {
     const product = join(NODE_PROGRAMS, `${parse(source).name}.mjs`);
@@ -38,7 +47,9 @@ function transpileNode(): void {
     const { outputText } = ts.transpileModule(readFileSync(source, 'utf8'), {
       compilerOptions: { target: ts.ScriptTarget.ES2022, module: ts.ModuleKind.ESNext },
     });
-    writeFileSync(product, outputText.replaceAll(/(from\s+'\.\/[^']+)\.ts'/g, "$1.mjs'"));
+    await replaceBy(product, (draft) =>
+      writeFileSync(draft, outputText.replaceAll(/(from\s+'\.\/[^']+)\.ts'/g, "$1.mjs'")),
+    );
   }
 }
 
@@ -47,5 +58,5 @@ export async function build(): Promise<void> {
   mkdirSync(INPUTS, { recursive: true });
   await compileC(PATTERNS_PROGRAM, join(BENCH, 'patterns'), []);
   await compileC(LAUNCHER_PROGRAM, join(BENCH, 'launcher'), ['-static', '-Os']);
-  transpileNode();
+  await transpileNode();
 }

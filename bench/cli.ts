@@ -3,6 +3,7 @@ import { existsSync } from 'node:fs';
 import { Command, InvalidArgumentError, Option } from 'commander';
 import { findAllocators, installRivals, PACKAGES, parseAllocator, systemLibrary } from './allocators.ts';
 import { build } from './build.ts';
+import { showInstructions } from './instructions.ts';
 import { measure, type Plan } from './measure.ts';
 import { type Allocator, GROUPS, type Group } from './model.ts';
 import { INPUTS, LIBRARY, NODE_PROGRAMS, PATTERNS_PROGRAM } from './places.ts';
@@ -23,6 +24,7 @@ interface Options {
   quick: boolean;
   list: boolean;
   install: boolean;
+  instructions?: 'print' | 'write';
   json?: string;
   html?: string;
   svg?: string;
@@ -65,6 +67,14 @@ const program = new Command('npm run bench --')
   .option('--library <path>', 'our library', LIBRARY)
   .option('--install', `install the packaged rivals first: ${PACKAGES.join(', ')}`, false)
   .option('--list', 'list the workloads and the allocators found, and run nothing', false)
+  .addOption(
+    new Option(
+      '--instructions [what]',
+      'count the instructions of fixed patterns with callgrind: print them, or write them as the new ceilings',
+    )
+      .choices(['print', 'write'])
+      .preset('print'),
+  )
   .option('--json <file>', 'write all samples and ratios to this file')
   .option('--html <file>', 'write a page with charts to this file')
   .option('--svg <file>', 'write the summary chart to this file');
@@ -80,6 +90,7 @@ async function main(options: Options): Promise<void> {
   if (!existsSync(options.library))
     program.error(`there is no ${options.library}: run 'npm run build' first, or name it with --library`);
   await build();
+  if (options.instructions !== undefined) return showInstructions(options.library, options.instructions === 'write');
   const field = await findAllocators(options.library, options.allocator);
   const wanted = options.only;
   const allocators = field.allocators.filter(({ name }) => wanted === undefined || wanted.includes(name));

@@ -51,8 +51,13 @@ export function bestRival(measured: Measured, metric: Metric): Best | undefined 
   return best;
 }
 
+/** Not the control, and not another build of ours (`--allocator buddymalloc-unchecked=...`). */
+export function isRival(name: string): boolean {
+  return name !== CONTROL && !name.startsWith(OURS);
+}
+
 export function rivalsIn(measured: Measured): string[] {
-  return [...measured.samples.keys()].filter((name) => name !== OURS && name !== CONTROL);
+  return [...measured.samples.keys()].filter(isRival);
 }
 
 /** Ours divided by the best rival's. */

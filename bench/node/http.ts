@@ -2,7 +2,7 @@
 import { once } from 'node:events';
 import { Agent, createServer, request } from 'node:http';
 import type { AddressInfo } from 'node:net';
-import { amount, numbers, reportIdle } from './report.ts';
+import { amount, numbers } from './report.ts';
 
 const AT_ONCE = 32;
 
@@ -60,6 +60,5 @@ async function customer(): Promise<void> {
   while (sent < amount) await send(order(sent++));
 }
 await Promise.all(Array.from({ length: AT_ONCE }, customer));
-await reportIdle();
 agent.destroy();
 server.close();

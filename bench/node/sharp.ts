@@ -1,5 +1,5 @@
 /** Photographs resized with sharp, four at a time. */
-import { amount, numbers, reportIdle } from './report.ts';
+import { amount, numbers } from './report.ts';
 
 const WIDTH = 2400;
 const HEIGHT = 1600;
@@ -26,4 +26,3 @@ async function resize(): Promise<void> {
   }
 }
 await Promise.all(Array.from({ length: AT_ONCE }, resize));
-await reportIdle();

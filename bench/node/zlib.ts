@@ -1,7 +1,7 @@
 /** Buffers of 4 KiB to 1 MiB, compressed and expanded in the thread pool. */
 import { promisify } from 'node:util';
 import { deflate, inflate } from 'node:zlib';
-import { amount, numbers, reportIdle } from './report.ts';
+import { amount, numbers } from './report.ts';
 
 const AT_ONCE = 8;
 const random = numbers(29);
@@ -21,4 +21,3 @@ async function churn(): Promise<void> {
   }
 }
 await Promise.all(Array.from({ length: AT_ONCE }, churn));
-await reportIdle();

@@ -1,8 +1,7 @@
--- Tables, indexes, joins and sorting in memory.
+-- Tables, indexes, joins and sorting in memory; @items is how many rows.
 PRAGMA cache_size = -200000;
-PRAGMA temp_store = MEMORY;
 CREATE TABLE item (id INTEGER PRIMARY KEY, name TEXT, grp INTEGER, price REAL, note TEXT);
-WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 150000)
+WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < @items)
 INSERT INTO item
 SELECT i, printf('%x-%d', i * 2654435761 % 4294967296, i % 97), i * 7919 % 1009, i * 31 % 10007 / 7.0,
   substr('abcdefghijklmnopqrstuvwxyzabcdefghijklmnopqrstuvwxyz', 1 + i % 26, 5 + i % 30)

@@ -64,7 +64,12 @@ export function summaryChart(results: readonly Measured[]): string {
         data: [value],
         symbolSize: name === OURS ? 18 : 12,
         itemStyle: { color: colourOf(name, names) },
-        label: { show: true, position: 'right', formatter: name, fontWeight: name === OURS ? 'bold' : 'normal' },
+        label: {
+          show: true,
+          position: name === OURS ? 'left' : 'right',
+          formatter: name,
+          fontWeight: name === OURS ? 'bold' : 'normal',
+        },
       })),
     },
     460,
@@ -83,9 +88,9 @@ export function groupChart(group: Group, metric: MetricName, results: readonly M
         subtext: `ours = 1; to the right of the line: needs more than ours`,
         left: 'center',
       },
-      legend: { top: 52 },
-      grid: { left: 230, right: 40, top: 90, bottom: 40 },
-      xAxis: { type: 'log', min: 0.25, axisLabel: { formatter: '{value}' }, splitLine: { show: true } },
+      legend: { top: 58, itemGap: 28 },
+      grid: { left: 230, right: 40, top: 100, bottom: 40 },
+      xAxis: { type: 'log', logBase: 2, min: 0.25, axisLabel: { formatter: '{value}' }, splitLine: { show: true } },
       yAxis: {
         type: 'category',
         data: rows.map((measured) => measured.workload.name),
@@ -103,7 +108,7 @@ export function groupChart(group: Group, metric: MetricName, results: readonly M
         })),
       ],
     },
-    130 + rows.length * 22,
+    140 + rows.length * 22,
   );
 }
 
@@ -168,7 +173,7 @@ function lineChart(title: string, x: Axis, y: Axis, lines: { name: string; data:
   return draw(
     {
       title: { text: title, left: 'center' },
-      legend: { top: 28 },
+      legend: { top: 32, itemGap: 28 },
       grid: { left: 80, right: 40, top: 70, bottom: 60 },
       xAxis: { ...x, ...middle, nameGap: 30 },
       yAxis: { ...y, ...middle },

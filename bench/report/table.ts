@@ -29,15 +29,15 @@ export function formatValue(metric: MetricName, value: number | undefined): stri
 export const formatRatio = (ratio: number | undefined): string => (ratio === undefined ? '-' : ratio.toFixed(2));
 const formatPart = (part: number): string => `${(part * 100).toFixed(0)} %`;
 
-/** All allocators but ours and the control, in the order in which they were found. */
-export function rivalNames(results: readonly Measured[]): string[] {
+/** What ours is divided by: all but ours and the control, in the order in which they were found. */
+function otherNames(results: readonly Measured[]): string[] {
   const names = new Set(results.flatMap((measured) => [...measured.samples.keys()]));
   return [...names].filter((name) => name !== OURS && name !== CONTROL);
 }
 
 /** Ours against each rival: a ratio below 1 means that ours needs less. */
 export function groupTable(group: Group, metric: MetricName, results: readonly Measured[]): string {
-  const rivals = rivalNames(results);
+  const rivals = otherNames(results);
   const read = METRICS[metric];
   const head = [
     `${group}: ${TITLES[metric]}`,

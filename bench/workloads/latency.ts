@@ -5,7 +5,7 @@ import { pattern } from './patterns.ts';
 export const latency: Workload[] = [
   pattern('latency', 'latency', 'quantiles of a single malloc and a single free', {
     quick: true,
-    quickPercent: 10,
+    quickPercent: 3,
     roundsMax: 3,
   }),
 ];

@@ -2,11 +2,12 @@
 import type { Group, Place, Workload } from '../model.ts';
 
 /** In a quick run a pattern does this share of its operations. */
-const QUICK_PERCENT = 20;
+const QUICK_PERCENT = 10;
 
 export interface PatternOptions {
   quick?: boolean;
   repeat?: number;
+  quickRepeat?: number;
   roundsMax?: number;
   /** Overrides the share of operations done in a quick run. */
   quickPercent?: number;
@@ -24,7 +25,9 @@ export function pattern(group: Group, text: string, what: string, options: Patte
     command: (place: Place) => ({
       program: place.patterns,
       args: [name, ...parameters, ...share(place, options)],
-      ...(options.repeat === undefined ? {} : { repeat: options.repeat }),
+      ...(options.repeat === undefined
+        ? {}
+        : { repeat: (place.quick ? options.quickRepeat : undefined) ?? options.repeat }),
     }),
   };
 }
@@ -79,7 +82,7 @@ const rows: [string, string, PatternOptions?][] = [
   ['exchange threads=8', 'threads free what they find in shared places'],
   ['neighbours', 'two threads write neighbouring blocks', quick],
   ['neighbours inherited=1', 'the same, from blocks that a third one allocated'],
-  ['large', 'blocks of 5 to 25 MiB kept and replaced at random', { quick: true, quickPercent: 50 }],
+  ['large', 'blocks of 5 to 25 MiB kept and replaced at random', { quick: true, quickPercent: 25 }],
   ['realloc-double', 'vectors that double to 1 MiB', quick],
   ['realloc-double max=64M vectors=2', 'vectors that double to 64 MiB'],
   ['realloc-step', 'one block grown by 64 KiB to 256 MiB', { roundsMax: 3 }],
@@ -91,7 +94,7 @@ const rows: [string, string, PatternOptions?][] = [
   ['calloc size=1M', 'calloc, untouched', quick],
   ['calloc size=1M touch=1', 'calloc, touched'],
   ['thread-exit', 'threads created and ended', quick],
-  ['start', 'start of a trivial program, 200 times', { quick: true, repeat: 200 }],
+  ['start', 'start of a trivial program', { quick: true, repeat: 200, quickRepeat: 50 }],
 ];
 
 export const patterns: Workload[] = rows.map(([text, what, options]) => pattern('patterns', text, what, options));

@@ -86,7 +86,10 @@ export const programs: Workload[] = [
     what: 'tables, indexes and joins in memory',
     quick: true,
     needs: ['sqlite3'],
-    command: () => ({ program: 'sqlite3', args: [':memory:', `.read ${join(SOURCES, 'work.sql')}`] }),
+    command: (place) => ({
+      program: 'sqlite3',
+      args: [':memory:', `.parameter set @items ${pick(place, 150_000, 25_000)}`, `.read ${join(SOURCES, 'work.sql')}`],
+    }),
   },
   {
     name: 'redis',
@@ -116,7 +119,7 @@ export const programs: Workload[] = [
       program: 'gs',
       args: [
         ...['-q', '-dNOPAUSE', '-dBATCH', '-dNOSAFER', '-sDEVICE=png16m', '-r60', '-o', '/dev/null'],
-        ...[`-dpages=${pick(place, 30, 8)}`, join(SOURCES, 'work.ps')],
+        ...[`-dpages=${pick(place, 30, 5)}`, join(SOURCES, 'work.ps')],
       ],
     }),
   },

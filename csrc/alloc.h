@@ -13,10 +13,12 @@ void *alloc_class(unsigned class);
  * NULL and ENOMEM without memory or beyond PTRDIFF_MAX. */
 void *alloc_beyond(size_t size, size_t alignment, int zeroed);
 
-/* Mark a free block as handed out. */
-static inline void *alloc_claim(struct block *block) {
+/* Pop the stock's first block, which is not NULL, and mark it as handed out. */
+static inline void *alloc_pop(struct stock *stock, struct block *block) {
+  stock->first = block->next;
 #if !BM_UNCHECKED
-  *block->state = BLOCK_USED;
+  uint64_t index = (uint64_t)(uint16_t)(uintptr_t)block * stock->reciprocal >> 32;
+  stock->states[index] = BLOCK_USED;
 #endif
   return block;
 }

@@ -6,9 +6,9 @@
  * PLACE_LISTED at every halving of what is out, at last at zero (the slot goes back).
  *
  * Owner:     the arena's thread; arenas.lock guards the list of arenas.
- * Invariant: A1  all blocks of blocks[c] come from the slot current[c].
+ * Invariant: A1  all blocks of blocks[c] come from the slot blocks[c].current.
  *            A2  a slot in PLACE_LISTED is on listed[its class], one in PLACE_FULL on `full`;
- *                one in PLACE_CURRENT is current[its class].
+ *                one in PLACE_CURRENT is blocks[its class].current.
  *            A3  a slot in PLACE_LISTED has a free or a purged block.
  *            A4  fresh[c], where set, is the only slot of class c with fresh < usable.
  *            A5  an idle arena owns no slot and no block.
@@ -34,7 +34,15 @@
 #define ARENA_BATCH_BYTES ((size_t)64 << 10)
 
 struct arenas arenas;
-struct arena arena_none = {.step_class = BLOCK_STEP_CLASSES};
+
+/* The first field of an arena is blocks[], so the offset of a stock is its class times the size of one. */
+static_assert(offsetof(struct arena, blocks) == 0, "a class's stock is found at class * sizeof(struct stock)");
+#define STOCK(class) ((class) * sizeof(struct stock))
+struct arena arena_none = {.step_stock = BLOCK_STEPS(STOCK)};
+
+void arena_init(struct arena *arena) {
+  memcpy(arena->step_stock, arena_none.step_stock, sizeof arena->step_stock);
+}
 __thread struct arena *arena_mine __attribute__((tls_model("initial-exec"))) = &arena_none;
 static __thread uint8_t thread_ended __attribute__((tls_model("initial-exec")));
 
@@ -74,7 +82,7 @@ static void list(struct arena *arena, struct slot *slot) {
 static void unlink_slot(struct arena *arena, struct slot *slot) {
   if (slot->place == PLACE_FULL) slot_list_remove(&arena->full, slot);
   if (slot->place == PLACE_LISTED) slot_list_remove(&arena->listed[slot->class], slot);
-  if (arena->current[slot->class] == slot) arena->current[slot->class] = NULL;
+  if (arena->blocks[slot->class].current == slot) arena->blocks[slot->class].current = NULL;
   if (arena->fresh[slot->class] == slot) arena->fresh[slot->class] = NULL;
 }
 
@@ -119,7 +127,7 @@ void arena_slot_event(struct arena *arena, struct slot *slot) {
 }
 
 void arena_accept(struct arena *arena, struct slot *slot, struct block *block) {
-  *block->state = BLOCK_FREE;
+  *slot_state(slot, (uintptr_t)block) = BLOCK_FREE;
   block->next = slot->free;
   slot->free = block;
   arena->drained++;
@@ -128,27 +136,30 @@ void arena_accept(struct arena *arena, struct slot *slot, struct block *block) {
 
 /* ---- The stock ---------------------------------------------------------------------- */
 
-/* Move the slot's whole list, which is not empty, into the stock, and hand out its first block.
- * Requires `used` to be up to date. */
-static struct block *hand_out(struct arena *arena, struct slot *slot) {
-  uint32_t count = (uint32_t)slot->fresh - slot->purged - slot->used;
-  struct block *block = slot->free;
-  slot->free = NULL;
+/* Put `count` linked blocks of the current slot, which are used from here on, into its stock. */
+static int hand_out(struct arena *arena, struct slot *slot, struct block *first, uint32_t count) {
   slot->used += count;
   slot->stamp = arena->now;
   arena->handed += count;
-  arena->blocks[slot->class] = block->next;
-  return block;
+  arena->blocks[slot->class].first = first;
+  return 1;
+}
+
+/* The same for the slot's whole list, which is not empty. Requires `used` to be up to date. */
+static int hand_out_list(struct arena *arena, struct slot *slot) {
+  struct block *first = slot->free;
+  slot->free = NULL;
+  return hand_out(arena, slot, first, (uint32_t)slot->fresh - slot->purged - slot->used);
 }
 
 /* Serve from the current slot what came back since it was last emptied. */
-static struct block *take(struct arena *arena, struct slot *slot) {
+static int take(struct arena *arena, struct slot *slot) {
   arena_sync(arena, slot);
   slot_set_countdown(slot, COUNTDOWN_NEVER);
-  return hand_out(arena, slot);
+  return hand_out_list(arena, slot);
 }
 
-static struct block *carve(struct arena *arena, struct slot *slot) {
+static int carve(struct arena *arena, struct slot *slot) {
   uint32_t size = block_classes[slot->class].size;
   uint32_t bytes = slot->fresh * size / 2;
   if (bytes < CARVE_MIN || size > SMALL_MAX) bytes = CARVE_MIN;
@@ -156,32 +167,29 @@ static struct block *carve(struct arena *arena, struct slot *slot) {
   struct block *block;
   uint32_t count = slot_carve(slot, bytes > size ? bytes / size : 1, &block);
   if (slot->fresh == slot_usable(slot)) arena->fresh[slot->class] = NULL;
-  slot->used += count;
-  slot->stamp = arena->now;
-  arena->handed += count;
-  arena->blocks[slot->class] = block->next;
-  return block;
+  return hand_out(arena, slot, block, count);
 }
 
 /* Make `slot`, on no list, the one its class is served from. */
 static void set_current(struct arena *arena, struct slot *slot) {
-  struct slot *old = arena->current[slot->class];
+  struct stock *stock = &arena->blocks[slot->class];
+  struct slot *old = stock->current;
   if (old == slot) return;
   if (old != NULL) {
     arena_sync(arena, old);
     set_full(arena, old);
   }
   slot->place = PLACE_CURRENT;
-  arena->current[slot->class] = slot;
+  *stock = (struct stock){.states = slot->states, .reciprocal = slot->reciprocal, .current = slot};
   slot_set_countdown(slot, COUNTDOWN_NEVER);
 }
 
 /* Serve from a slot that was listed somewhere: it has free or purged blocks. */
-static struct block *serve(struct arena *arena, struct slot *slot) {
+static int serve(struct arena *arena, struct slot *slot) {
   arena_sync(arena, slot);
   set_current(arena, slot);
   if (slot->free == NULL) slot_unpurge(slot);
-  return hand_out(arena, slot);
+  return hand_out_list(arena, slot);
 }
 
 static struct slot *new_slot(struct arena *arena, unsigned class) {
@@ -192,8 +200,8 @@ static struct slot *new_slot(struct arena *arena, unsigned class) {
   return slot;
 }
 
-struct block *arena_refill(struct arena *arena, unsigned class) {
-  struct slot *slot = arena->current[class];
+int arena_refill(struct arena *arena, unsigned class) {
+  struct slot *slot = arena->blocks[class].current;
   if (LIKELY(slot != NULL && slot->free != NULL)) return take(arena, slot);
   if (++arena->events >= EVENTS_PER_TICK) {
     read_clock(arena);
@@ -201,7 +209,7 @@ struct block *arena_refill(struct arena *arena, unsigned class) {
   }
   if (remote_waiting(arena)) {
     remote_drain(arena);
-    slot = arena->current[class];
+    slot = arena->blocks[class].current;
     if (slot != NULL && slot->free != NULL) return take(arena, slot);
   }
   if (slot != NULL && slot->purged > 0) return serve(arena, slot);
@@ -218,7 +226,7 @@ struct block *arena_refill(struct arena *arena, unsigned class) {
       if (slot->used < slot->fresh) return serve(arena, slot);
     } else {
       slot = new_slot(arena, class);
-      if (slot == NULL) return NULL;
+      if (slot == NULL) return 0;
       arena->fresh[class] = slot;
     }
   } else if (slot->place == PLACE_FULL) {
@@ -230,37 +238,20 @@ struct block *arena_refill(struct arena *arena, unsigned class) {
   return carve(arena, slot);
 }
 
-struct block *arena_first_block(unsigned class) {
-  struct arena *arena = arena_acquire();
-  if (arena == NULL) return NULL;
-  struct block *block = arena->blocks[class];
-  if (block != NULL)
-    arena->blocks[class] = block->next;
-  else
-    block = arena_refill(arena, class);
-  if (thread_ended) {
-    /* The state must say so before the arena's other blocks go. */
-    if (block != NULL) *block->state = BLOCK_USED;
-    arena_mine = &arena_none;
-    arena_retire(arena);
-  }
-  return block;
-}
-
 uint64_t arena_stock(const struct arena *arena) {
   uint64_t count = 0;
   for (unsigned class = 0; class < CLASS_COUNT; class++)
-    for (const struct block *block = arena->blocks[class]; block != NULL; block = block->next) count++;
+    for (const struct block *block = arena->blocks[class].first; block != NULL; block = block->next) count++;
   return count;
 }
 
 /* Return the stock of one class to the slot it came from. */
 static void return_stock(struct arena *arena, unsigned class) {
-  struct slot *slot = arena->current[class];
+  struct slot *slot = arena->blocks[class].current;
   if (slot == NULL) return;
   arena_sync(arena, slot);
-  struct block *block = arena->blocks[class];
-  arena->blocks[class] = NULL;
+  struct block *block = arena->blocks[class].first;
+  arena->blocks[class].first = NULL;
   while (block != NULL) {
     struct block *next = block->next;
     block->next = slot->free;
@@ -276,7 +267,7 @@ void arena_flush(struct arena *arena) {
   remote_drain(arena);
   for (unsigned class = 0; class < CLASS_COUNT; class++) {
     return_stock(arena, class);
-    struct slot *slot = arena->current[class];
+    struct slot *slot = arena->blocks[class].current;
     if (slot != NULL && slot->used == 0) {
       unlink_slot(arena, slot);
       arena_release_slot(slot);
@@ -298,16 +289,20 @@ void arena_flush(struct arena *arena) {
 
 /* ---- Threads ------------------------------------------------------------------------- */
 
+void arena_leave_late(void) {
+  struct arena *arena = arena_mine;
+  if (LIKELY(!thread_ended) || arena_is_none(arena)) return;
+  arena_mine = &arena_none;
+  arena_retire(arena);
+}
+
 /* Other libraries' destructors run in the same rounds: wait for the second. */
 static void thread_exit(void *round) {
   if (round == &exit_key) {
     if (pthread_setspecific(exit_key, &arenas) == 0) return;
   }
-  struct arena *arena = arena_mine;
   thread_ended = 1;
-  if (arena_is_none(arena)) return;
-  arena_mine = &arena_none;
-  arena_retire(arena);
+  arena_leave_late();
 }
 
 /* Requires arenas.lock. */
@@ -332,7 +327,7 @@ static struct arena *open_arena(void) {
     arenas.idle_count--;
     if (arena->number == 0) {
       arena->number = ++arenas.count;
-      memcpy(arena->step_class, block_step_class, sizeof arena->step_class);
+      arena_init(arena);
       arena->next = arenas.all;
       /* release: whoever walks the list sees a whole arena. */
       __atomic_store_n(&arenas.all, arena, __ATOMIC_RELEASE);
@@ -352,8 +347,7 @@ struct arena *arena_acquire(void) {
   if (arena == NULL) return NULL;
   read_clock(arena);
   arena_mine = arena;
-  /* May allocate: the arena is in place by now. A thread past its destructors borrows an
-   * arena for one call (malloc.c). */
+  /* May allocate: the arena is in place by now. */
   if (!thread_ended && exit_key_made) pthread_setspecific(exit_key, &exit_key);
   return arena;
 }
@@ -361,9 +355,9 @@ struct arena *arena_acquire(void) {
 void arena_retire(struct arena *arena) {
   arena_flush(arena);
   for (unsigned class = 0; class < CLASS_COUNT; class++) {
-    struct slot *slot = arena->current[class];
+    struct slot *slot = arena->blocks[class].current;
     if (slot != NULL) {
-      arena->current[class] = NULL;
+      arena->blocks[class].current = NULL;
       if (arena->fresh[class] == slot) arena->fresh[class] = NULL;
       orphan_give(slot);
     }

@@ -8,6 +8,8 @@
 #include "freelist.h"
 #include "lock.h"
 
+#include <assert.h>
+#include <stddef.h>
 #include <stdint.h>
 
 enum arena_life {
@@ -15,13 +17,22 @@ enum arena_life {
   ARENA_LIVE = 1
 };
 
+/* The free blocks of one class that the next requests pop, all of them from one slot, and what it takes
+ * to find their state bytes: nothing is read at a block but its link. */
+struct stock {
+  struct block *first;
+  uint8_t *states;      /* of the slot */
+  uint64_t reciprocal;  /* of the class */
+  struct slot *current; /* the slot; NULL if there was none yet */
+};
+static_assert(sizeof(struct stock) == 32, "a stock is found by a shift, and lies in one cache line");
+
 /* Written by its thread alone, but for `remote`, `life` and `next_idle`. */
 struct arena {
-  struct block *blocks[CLASS_COUNT];   /* free blocks in stock, by class: malloc's first look */
-  uint8_t step_class[SMALL_STEP_COUNT]; /* a copy of block_step_class, one load away */
+  struct stock blocks[CLASS_COUNT];     /* the free blocks by class: malloc's first look */
+  uint16_t step_stock[SMALL_STEP_COUNT]; /* where in this struct the stock for a request of 16-byte steps is */
   uint8_t life;                        /* enum arena_life; written under arenas.lock */
   uint32_t number;                     /* from 1; 0 is the orphanage */
-  struct slot *current[CLASS_COUNT];   /* the slot that the stock came from */
   struct slot *fresh[CLASS_COUNT];     /* the slot that is not carved to its end */
   struct slot_list listed[CLASS_COUNT]; /* slots with free blocks, oldest first */
   struct slot_list full;               /* slots in PLACE_FULL */
@@ -52,14 +63,24 @@ extern HIDDEN struct arena arena_none;
 /* The calling thread's arena. Initial-exec: one load, and one word of static TLS. */
 extern HIDDEN __thread struct arena *arena_mine __attribute__((tls_model("initial-exec")));
 
+/* The stock that serves a request of at most SMALL_MAX bytes. */
+static inline struct stock *arena_small_stock(struct arena *arena, size_t size) {
+  return (struct stock *)((char *)arena + arena->step_stock[(size + 15) >> 4]);
+}
+static inline unsigned arena_stock_class(const struct arena *arena, const struct stock *stock) {
+  return (unsigned)(stock - arena->blocks);
+}
+
 static inline int arena_is_none(const struct arena *arena) { return arena == &arena_none; }
 
 /* The calling thread's arena, made or taken over if it had none; NULL without memory. */
 struct arena *arena_acquire(void);
-/* A block of the class, the arena's stock being empty; NULL without memory. */
-struct block *arena_refill(struct arena *arena, unsigned class);
-/* The same for a thread that may have no arena yet, or has ended already. */
-struct block *arena_first_block(unsigned class);
+/* Set up the table of a zeroed arena. */
+void arena_init(struct arena *arena);
+/* Fill the empty stock of the class; 1, or 0 without memory. */
+int arena_refill(struct arena *arena, unsigned class);
+/* A thread past its destructors borrows an arena for one call: give it back. */
+void arena_leave_late(void);
 /* The slot's countdown has run out. Requires the caller to own the slot. */
 void arena_slot_event(struct arena *arena, struct slot *slot);
 /* Take a block that another thread freed into the slot it belongs to. */

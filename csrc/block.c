@@ -22,7 +22,8 @@ const struct block_class block_classes[CLASS_COUNT] = {
     CLASS(512u), CLASS(640u), CLASS(768u), CLASS(1024u),
     EIGHTHS(11), EIGHTHS(12), EIGHTHS(13), EIGHTHS(14), EIGHTHS(15)};
 
-const uint8_t block_step_class[SMALL_STEP_COUNT] = BLOCK_STEP_CLASSES;
+#define SELF(class) class
+const uint8_t block_step_class[SMALL_STEP_COUNT] = BLOCK_STEPS(SELF);
 
 unsigned block_aligned_class(size_t alignment, size_t size) {
   if (size > SLOT_BLOCK_MAX || alignment > SLOT_BLOCK_MAX) return CLASS_COUNT;

@@ -18,10 +18,9 @@
 #define CLASS_COUNT 36u
 #define SMALL_STEP_COUNT (SMALL_MAX / 16u + 1u)
 
-/* What a free block holds. `state` is the address of its own state byte. */
+/* What a free block holds. */
 struct block {
   struct block *next;
-  uint8_t *state;
 };
 
 /* The state byte of a block. */
@@ -45,20 +44,21 @@ extern HIDDEN const struct block_class block_classes[CLASS_COUNT];
 #define TIMES8(c) TIMES4(c), TIMES4(c)
 #define TIMES16(c) TIMES8(c), TIMES8(c)
 
-/* The initialiser of block_step_class, and of arena_none's copy. */
+/* The initialiser of a table by 16-byte steps of what F makes of the class that holds them. */
 #if BM_PLAIN_BUDDY
-#define BLOCK_STEP_CLASSES \
-  {TIMES2(0), 1, TIMES2(3), TIMES4(6), TIMES8(9), TIMES16(12), TIMES16(15), TIMES16(15)}
+#define BLOCK_STEPS(F) \
+  {TIMES2(F(0)), F(1), TIMES2(F(3)), TIMES4(F(6)), TIMES8(F(9)), TIMES16(F(12)), TIMES16(F(15)), TIMES16(F(15))}
 #else
-#define BLOCK_STEP_CLASSES                                                                                  \
-  {TIMES2(0), 1, 2, 3, 4, 5, TIMES2(6), TIMES2(7), TIMES2(8), TIMES4(9), TIMES4(10), TIMES4(11), TIMES8(12), \
-   TIMES8(13), TIMES8(14), TIMES16(15)}
+#define BLOCK_STEPS(F)                                                                                          \
+  {TIMES2(F(0)),  F(1),         F(2),          F(3),          F(4),          F(5),          TIMES2(F(6)),  \
+   TIMES2(F(7)),  TIMES2(F(8)), TIMES4(F(9)),  TIMES4(F(10)), TIMES4(F(11)), TIMES8(F(12)), TIMES8(F(13)), \
+   TIMES8(F(14)), TIMES16(F(15))}
 #endif
 
 /* The class of a request of 16 * step bytes and up to 15 fewer. */
 extern HIDDEN const uint8_t block_step_class[SMALL_STEP_COUNT];
 
-static_assert(sizeof(struct block) <= 1u << MIN_ORDER, "a free block holds its two words");
+static_assert(sizeof(struct block) <= 1u << MIN_ORDER, "a free block holds its link");
 static_assert(SLOT_BLOCK_MAX == 1u << (SLOT_ORDER - 1u), "two of the largest class fill a slot");
 
 /* log2 of the smallest power of two that holds `size`, at least MIN_ORDER. Requires size <= 2^62. */

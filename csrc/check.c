@@ -98,7 +98,7 @@ static void check_place(const struct slot *slot, const struct arena *owner) {
   int is_orphan = owner == &orphanage;
   switch (slot->place) {
     case PLACE_CURRENT:
-      expect(!is_orphan && owner->current[slot->class] == slot, "A2 a current slot is its class's", slot);
+      expect(!is_orphan && owner->blocks[slot->class].current == slot, "A2 a current slot is its class's", slot);
       break;
     case PLACE_FULL:
       expect(is_on(&owner->full, slot), is_orphan ? "P1 a full orphan is listed" : "A2 a full slot is listed", slot);
@@ -135,13 +135,13 @@ static void check_cut(const struct slot *slot) {
     expect(state != NULL, "S4 a listed block is one of the slot's", block);
     if (state == NULL) return;
     uint32_t index = (uint32_t)(state - slot->states);
-    expect(*state == BLOCK_FREE && block->state == state && index - hole >= class->hole, "S2 a listed block is free", block);
+    expect(*state == BLOCK_FREE && index - hole >= class->hole, "S2 a listed block is free", block);
     listed++;
   }
 #if !BM_UNCHECKED
   uint32_t stock = 0;
-  if (slot->place == PLACE_CURRENT && owner->current[slot->class] == slot)
-    for (const struct block *block = owner->blocks[slot->class]; block != NULL && stock <= slot->fresh; block = block->next) {
+  if (slot->place == PLACE_CURRENT && owner->blocks[slot->class].current == slot)
+    for (const struct block *block = owner->blocks[slot->class].first; block != NULL && stock <= slot->fresh; block = block->next) {
       expect(slot_of((uintptr_t)block) == slot, "A1 the stock comes from the current slot", block);
       stock++;
     }
@@ -156,16 +156,20 @@ static void check_arenas(void) {
   for (const struct arena *arena = arenas.all; arena != NULL; arena = arena->next) {
     if (arena->life != ARENA_IDLE) continue;
     for (unsigned class = 0; class < CLASS_COUNT; class++)
-      expect(arena->blocks[class] == NULL && arena->current[class] == NULL && arena->listed[class].first == 0,
+      expect(arena->blocks[class].first == NULL && arena->blocks[class].current == NULL && arena->listed[class].first == 0,
              "A5 an idle arena owns nothing", arena);
     expect(arena->remote == NULL, "R3 no block waits for an idle arena", arena);
     expect(arena->out_count == 0 && arena->full.first == 0, "A5 an idle arena owns nothing", arena);
   }
 }
 
+static void check_on_its_way(const struct block *block) {
+  const uint8_t *state = slot_state(slot_of((uintptr_t)block), (uintptr_t)block);
+  expect(state != NULL && *state == BLOCK_REMOTE, "R1 a block on its way says so", block);
+}
+
 static void check_queue(const struct block *block) {
-  for (; block != NULL; block = block->next)
-    expect(*block->state == BLOCK_REMOTE, "R1 a block on its way says so", block);
+  for (; block != NULL; block = block->next) check_on_its_way(block);
 }
 
 int bm_check(void) {
@@ -182,8 +186,7 @@ int bm_check(void) {
   check_queue(orphanage.remote);
   for (const struct arena *arena = arenas.all; arena != NULL; arena = arena->next) {
     check_queue(arena->remote);
-    for (uint32_t i = 0; i < arena->out_count; i++)
-      expect(*arena->out[i]->state == BLOCK_REMOTE, "R1 a block on its way says so", arena->out[i]);
+    for (uint32_t i = 0; i < arena->out_count; i++) check_on_its_way(arena->out[i]);
   }
   lock_release(&heap.lock);
   lock_release(&orphan_lock);

@@ -50,7 +50,6 @@ static void take_home(struct arena *mine, struct slot *slot) {
     uint32_t index = slot_index(slot, turn);
     if (slot->states[index] != BLOCK_REMOTE) continue;
     struct block *block = slot_block(slot, index);
-    block->state = slot->states + index;
     arena_accept(mine, slot, block);
     if (slot->kind != SLOT_CUT || slot->owner != mine) return; /* that was its last */
   }
@@ -60,7 +59,7 @@ static void forget(struct arena *arena) {
   struct arena *next = arena->next;
   uint32_t number = arena->number;
   memset(arena, 0, sizeof *arena);
-  memcpy(arena->step_class, block_step_class, sizeof arena->step_class);
+  arena_init(arena);
   arena->next = next;
   arena->number = number;
   arena->next_idle = arenas.idle;

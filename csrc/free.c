@@ -47,7 +47,6 @@ static inline int release(const struct slot *slot, struct block *block) {
   uint8_t *state = slot_state_at(slot, product);
   if (UNLIKELY(*state != BLOCK_USED)) return 0;
   *state = BLOCK_FREE;
-  block->state = state;
   return 1;
 }
 #endif

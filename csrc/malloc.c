@@ -1,7 +1,7 @@
 /* malloc.c: from a size to a block.
  *
  * malloc(200): the size finds its class (256 bytes) in a table; the class's stock in the thread's
- * arena has a block, which is popped and marked as used. With an empty stock arena_refill() takes
+ * arena has a block, which is popped and its state byte marked as used. With an empty stock arena_refill() takes
  * the list of a slot, or carves, adopts or cuts one; chunk.c splits the slot off a larger block or
  * gets a chunk from the system. */
 #include "alloc.h"
@@ -30,27 +30,29 @@ static COLD void *out_of_memory(void) {
   return NULL;
 }
 
-static struct block *refill(unsigned class) {
-  struct arena *arena = arena_mine;
-  return arena_is_none(arena) ? arena_first_block(class) : arena_refill(arena, class);
+static void *try_class(unsigned class) {
+  struct arena *arena = arena_acquire();
+  if (arena == NULL) return NULL;
+  struct stock *stock = &arena->blocks[class];
+  if (stock->first == NULL && !arena_refill(arena, class)) return NULL;
+  void *address = alloc_pop(stock, stock->first);
+  arena_leave_late();
+  return address;
 }
 
 static NOINLINE void *alloc_slow(unsigned class) {
-  struct block *block = refill(class);
-  if (UNLIKELY(block == NULL)) {
-    reclaim();
-    block = refill(class);
-    if (block == NULL) return out_of_memory();
-  }
-  return alloc_claim(block);
+  void *address = try_class(class);
+  if (LIKELY(address != NULL)) return address;
+  reclaim();
+  address = try_class(class);
+  return address != NULL ? address : out_of_memory();
 }
 
 void *alloc_class(unsigned class) {
-  struct arena *arena = arena_mine;
-  struct block *block = arena->blocks[class];
+  struct stock *stock = &arena_mine->blocks[class];
+  struct block *block = stock->first;
   if (UNLIKELY(block == NULL)) return alloc_slow(class);
-  arena->blocks[class] = block->next;
-  return alloc_claim(block);
+  return alloc_pop(stock, block);
 }
 
 static void *try_beyond(size_t size, size_t alignment, int zeroed) {
@@ -79,9 +81,8 @@ static NOINLINE void *malloc_medium(size_t size) {
 void *bm_malloc(size_t size) {
   struct arena *arena = arena_mine;
   if (UNLIKELY(size > SMALL_MAX)) return malloc_medium(size);
-  unsigned class = arena->step_class[(size + 15) >> 4];
-  struct block *block = arena->blocks[class];
-  if (UNLIKELY(block == NULL)) return alloc_slow(class);
-  arena->blocks[class] = block->next;
-  return alloc_claim(block);
+  struct stock *stock = arena_small_stock(arena, size);
+  struct block *block = stock->first;
+  if (UNLIKELY(block == NULL)) return alloc_slow(arena_stock_class(arena, stock));
+  return alloc_pop(stock, block);
 }

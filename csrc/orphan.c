@@ -92,7 +92,7 @@ static void mend(struct slot *slot) {
 
 static void accept(struct slot *slot, struct block *block, uint32_t now) {
   if (slot->place == PLACE_TORN) mend(slot); /* the block is still used, so the slot stays */
-  *block->state = BLOCK_FREE;
+  *slot_state(slot, (uintptr_t)block) = BLOCK_FREE;
   block->next = slot->free;
   slot->free = block;
   slot->used--;

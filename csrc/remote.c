@@ -23,7 +23,7 @@ void remote_send(struct arena *owner, struct block *first, struct block *last) {
   struct block *head = __atomic_load_n(&owner->remote, __ATOMIC_RELAXED);
   do {
     last->next = head;
-    /* release: whoever takes the queue must see `next` and `state` of its blocks. seq_cst, as is
+    /* release: whoever takes the queue must see the links and the state bytes of its blocks. seq_cst, as is
      * the load of `life`: either this thread sees that the arena has become idle, or arena_retire(),
      * which makes it so before it looks at the queue, sees the blocks. */
   } while (!__atomic_compare_exchange_n(&owner->remote, &head, first, 1, __ATOMIC_SEQ_CST, __ATOMIC_RELAXED));
@@ -82,7 +82,6 @@ void remote_free(struct arena *arena, struct slot *slot, void *address) {
   if (UNLIKELY(__atomic_exchange_n(state, BLOCK_REMOTE, __ATOMIC_RELAXED) != BLOCK_USED))
     fatal(FATAL_DOUBLE_FREE, address);
   struct block *block = address;
-  block->state = state;
   if (UNLIKELY(arena_is_none(arena))) {
     __atomic_fetch_add(&orphanage.sent, 1, __ATOMIC_RELAXED);
     remote_reroute(block);

@@ -46,16 +46,13 @@ uint32_t slot_carve(struct slot *slot, uint32_t count, struct block **first) {
   if (count > run) count = run;
   uint32_t size = block_classes[slot->class].size;
   struct block *block = slot_block(slot, index);
-  uint8_t *state = slot->states + index;
   *first = block;
   for (uint32_t i = 1; i < count; i++) {
     struct block *next = (struct block *)((uintptr_t)block + size);
     block->next = next;
-    block->state = state++;
     block = next;
   }
   block->next = NULL;
-  block->state = state;
   slot->fresh = (uint16_t)(slot->fresh + count);
   return count;
 }
@@ -70,7 +67,6 @@ uint32_t slot_unpurge(struct slot *slot) {
     slot->states[index] = BLOCK_FREE;
     struct block *block = slot_block(slot, index);
     block->next = slot->free;
-    block->state = slot->states + index;
     slot->free = block;
     slot->purged--;
     count++;
@@ -87,7 +83,6 @@ static uint32_t relink(struct slot *slot) {
     if (slot_state_of(slot, index) != BLOCK_FREE) continue;
     struct block *block = slot_block(slot, index);
     block->next = slot->free;
-    block->state = slot->states + index;
     slot->free = block;
     count++;
   }

@@ -1,8 +1,11 @@
 /* latency.c: how long a single malloc or free takes, at the worst.
- * Owner:     one thread; the histograms are mapped and written beforehand.
- * Cost:      about 6 s for 10^8 operations. */
+ * Owner:     one thread measures; with load=1 another one allocates meanwhile. The
+ *            histograms are mapped and written beforehand.
+ * Cost:      about 10 s for 10^8 operations. */
 #include "common.h"
+#include "threads.h"
 
+#include <stdatomic.h>
 #include <stdlib.h>
 
 #if defined(__x86_64__)
@@ -68,6 +71,24 @@ static void report(const char *p50, const char *p999, const char *p99999, const 
   out_number(max, (double)histogram->max * ns_per_tick);
 }
 
+struct load {
+  _Atomic bool ended; /* written by the thread that measures */
+};
+
+/* Replace blocks and hand none over, until told to stop. */
+static void *load_body(void *argument) {
+  struct load *load = argument;
+  struct rng rng = rng_of(77);
+  void *blocks[1000] = {NULL};
+  while (!atomic_load_explicit(&load->ended, memory_order_relaxed)) {
+    size_t at = rng_below(&rng, 1000);
+    free(blocks[at]);
+    blocks[at] = take(rng_size_log(&rng, 16, 4 * KIB));
+  }
+  for (size_t i = 0; i < 1000; i++) free(blocks[i]);
+  return NULL;
+}
+
 /* Random replacement in a live set; every malloc and every free is timed, and as a
  * control, in between, nothing at all: what the machine itself adds. */
 static void run_latency(void) {
@@ -79,6 +100,10 @@ static void run_latency(void) {
   struct histogram *takes = table_map(sizeof *takes);
   struct histogram *frees = table_map(sizeof *frees);
   struct histogram *nothing = table_map(sizeof *nothing);
+  size_t loads = param("load", 0);
+  struct load load = {false};
+  pthread_t loaders[THREADS_MAX];
+  threads_start(loaders, loads, load_body, &load, 0);
   uint64_t start_ns = clock_ns();
   uint64_t start_ticks = ticks();
   for (size_t i = 0; i < count; i++) {
@@ -100,6 +125,8 @@ static void run_latency(void) {
   }
   double ns_per_tick = (double)(clock_ns() - start_ns) / (double)(ticks() - start_ticks);
   out_cost(2 * count, start_ns);
+  atomic_store_explicit(&load.ended, true, memory_order_relaxed);
+  threads_join(loaders, loads);
   report("malloc_p50", "malloc_p999", "malloc_p99999", "malloc_max", takes, ns_per_tick);
   report("free_p50", "free_p999", "free_p99999", "free_max", frees, ns_per_tick);
   report("nothing_p50", "nothing_p999", "nothing_p99999", "nothing_max", nothing, ns_per_tick);
@@ -107,6 +134,6 @@ static void run_latency(void) {
 }
 
 const struct pattern latency_patterns[] = {
-    {"latency", "quantiles of a single malloc and free, in ns: live, high", run_latency},
+    {"latency", "quantiles of a single malloc and free, in ns: live, high, load", run_latency},
     {NULL, NULL, NULL},
 };

@@ -4,6 +4,7 @@ import { GROUPS, type Measured, OURS } from '../model.ts';
 import { isNoisy, METRICS, type MetricName, medianOf, ratioOf } from '../statistics.ts';
 import { age, curves } from '../workloads/growth.ts';
 import { ageChart, allocatorsIn, curveChart, groupChart, summaryChart } from './charts.ts';
+import { figureTable } from './figures.ts';
 import { machine } from './json.ts';
 import { formatRatio, formatValue, warnings } from './table.ts';
 import { targetsOf, verdict } from './targets.ts';
@@ -44,7 +45,7 @@ function targetsSection(results: readonly Measured[]): string {
   return `<h2>Targets</h2>${table(['what', 'target', 'measured', ''], rows)}`;
 }
 
-function figuresTable(metric: MetricName, results: readonly Measured[]): string {
+function mediansTable(metric: MetricName, results: readonly Measured[]): string {
   const names = allocatorsIn(results);
   const rows = results.map((measured) => [
     toHtml(measured.workload.name) + (isNoisy(measured, METRICS[metric]) ? ' (noisy)' : ''),
@@ -62,7 +63,11 @@ function groupSection(group: (typeof GROUPS)[number], results: readonly Measured
   if (members.length === 0) return '';
   const charts =
     group === 'growth' ? growthCharts(members) : [groupChart(group, 'cpu', members), groupChart(group, 'rss', members)];
-  const tables = (['cpu', 'wall', 'rss'] as const).map((metric) => figuresTable(metric, members));
+  const tables = (['cpu', 'wall', 'rss'] as const).map((metric) => mediansTable(metric, members));
+  const own = members.flatMap((measured) => figureTable(measured) ?? []);
+  if (own.length > 0 && group !== 'growth') {
+    charts.push(...own.map(({ head, rows }) => table(head, rows)));
+  }
   return `<h2>${group}</h2>${charts.join('\n')}${tables.join('\n')}`;
 }
 

@@ -5,7 +5,7 @@ import { GROUPS, type Measured } from '../model.ts';
 import { summaryChart } from './charts.ts';
 import { resultsAsJson } from './json.ts';
 import { page } from './page.ts';
-import { groupTable, warnings } from './table.ts';
+import { figuresText, groupTable, warnings } from './table.ts';
 import { targetsOf } from './targets.ts';
 import { targetsTable } from './targets-table.ts';
 
@@ -22,6 +22,10 @@ export function show(results: readonly Measured[], plan: Plan, files: Files): vo
     console.log(`\n${groupTable(group, 'cpu', members)}`);
     console.log(groupTable(group, 'wall', members));
     console.log(groupTable(group, 'rss', members));
+    for (const measured of members) {
+      const text = figuresText(measured);
+      if (text !== undefined) console.log(text);
+    }
   }
   console.log(`\n${targetsTable(targetsOf(results))}`);
   for (const line of warnings(results)) console.warn(line);

@@ -12,6 +12,7 @@ import {
   ratioToBest,
   spreadOf,
 } from '../statistics.ts';
+import { figureTable } from './figures.ts';
 
 const TITLES: Record<MetricName, string> = {
   cpu: 'CPU time',
@@ -35,6 +36,12 @@ function otherNames(results: readonly Measured[]): string[] {
   return [...names].filter((name) => name !== OURS && name !== CONTROL);
 }
 
+/** The first column to the left, all others to the right. */
+function tableOf(head: string[]) {
+  const colAligns = head.map((_, i) => (i === 0 ? ('left' as const) : ('right' as const)));
+  return new Table({ head, style: { head: [], border: [], compact: true }, colAligns });
+}
+
 /** Ours against each rival: a ratio below 1 means that ours needs less. */
 export function groupTable(group: Group, metric: MetricName, results: readonly Measured[]): string {
   const rivals = otherNames(results);
@@ -47,11 +54,7 @@ export function groupTable(group: Group, metric: MetricName, results: readonly M
     'spread',
     'noise',
   ];
-  const table = new Table({
-    head,
-    style: { head: [], border: [], compact: true },
-    colAligns: ['left', ...head.slice(1).map(() => 'right' as const)],
-  });
+  const table = tableOf(head);
   for (const measured of results) {
     table.push([
       measured.workload.name,
@@ -70,6 +73,15 @@ export function groupTable(group: Group, metric: MetricName, results: readonly M
     '',
     formatRatio(meanOf(results.map((measured) => ratioOf(measured, CONTROL, BASELINE, read)))),
   ]);
+  return table.toString();
+}
+
+/** The figures that one workload printed itself, or nothing. */
+export function figuresText(measured: Measured): string | undefined {
+  const figures = figureTable(measured);
+  if (figures === undefined) return undefined;
+  const table = tableOf(figures.head);
+  table.push(...figures.rows);
   return table.toString();
 }
 

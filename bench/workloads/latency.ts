@@ -8,4 +8,5 @@ export const latency: Workload[] = [
     quickPercent: 3,
     roundsMax: 3,
   }),
+  pattern('latency', 'latency load=1', 'the same while another thread allocates', { roundsMax: 2 }),
 ];

@@ -1,3 +1,6 @@
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { beforeAll, describe, expect, test } from 'vitest';
 import { build } from '../../bench/build.ts';
 import { figuresOf, launch, preloadFault } from '../../bench/launch.ts';
@@ -40,11 +43,13 @@ describe('the launcher', () => {
     expect(figures['ANSWER']).toBe(42);
   });
 
-  test('a repeated program reports the mean of its runs', async () => {
-    const once = await launch(glibc, shell('sleep 0.2'));
-    const often = await launch(glibc, { ...shell('sleep 0.2'), repeat: 3 });
-    expect(often.wallSeconds).toBeGreaterThanOrEqual(0.2);
+  test('a repeated program runs as often as asked, and reports the mean', async () => {
+    const folder = mkdtempSync(join(tmpdir(), 'launch-'));
+    const once = await launch(glibc, shell('true'));
+    const often = await launch(glibc, { ...shell('echo >> runs'), folder, repeat: 3 });
+    expect(readFileSync(join(folder, 'runs'), 'utf8')).toBe('\n\n\n');
     expect(often.minorFaults).toBeLessThan(2 * once.minorFaults);
+    rmSync(folder, { recursive: true });
   });
 
   test('a program that fails is an error with its exit code', async () => {

@@ -89,7 +89,7 @@ export function groupChart(group: Group, metric: MetricName, results: readonly M
         left: 'center',
       },
       legend: { top: 58, itemGap: 28 },
-      grid: { left: 230, right: 40, top: 100, bottom: 40 },
+      grid: { left: 230, right: 40, top: 110, bottom: 40 },
       xAxis: { type: 'log', logBase: 2, min: 0.25, axisLabel: { formatter: '{value}' }, splitLine: { show: true } },
       yAxis: {
         type: 'category',
@@ -108,7 +108,7 @@ export function groupChart(group: Group, metric: MetricName, results: readonly M
         })),
       ],
     },
-    140 + rows.length * 22,
+    150 + rows.length * 22,
   );
 }
 
@@ -122,7 +122,7 @@ function oursLine() {
     symbol: 'none',
     data: [{ xAxis: 1 }],
     lineStyle: { color: OURS_COLOUR, width: 2, type: 'solid' as const },
-    label: { formatter: OURS, color: OURS_COLOUR, position: 'start' as const },
+    label: { formatter: OURS, color: OURS_COLOUR, position: 'end' as const },
   };
 }
 

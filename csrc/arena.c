@@ -16,6 +16,7 @@
 #include "arena.h"
 
 #include "chunk.h"
+#include "large.h"
 #include "orphan.h"
 #include "os.h"
 #include "purge.h"
@@ -263,6 +264,7 @@ static void return_stock(struct arena *arena, unsigned class) {
 }
 
 void arena_flush(struct arena *arena) {
+  large_drop_kept(arena);
   remote_flush(arena);
   remote_drain(arena);
   for (unsigned class = 0; class < CLASS_COUNT; class++) {

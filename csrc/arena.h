@@ -40,12 +40,15 @@ struct arena {
   uint64_t returned; /* frees that slots told of (slot_returned() has the rest) */
   uint64_t drained;  /* of those: frees by other threads */
   uint64_t sent;     /* frees of others' blocks by this thread */
+  uint64_t large_allocs, large_frees; /* by way of `kept` */
   uint32_t events;   /* slow steps since the clock was last read */
   uint32_t now;      /* ms, as last read */
   uint32_t out_count, out_bytes;       /* blocks of others on their way (remote.c) */
   struct block *out[REMOTE_BUFFER_BLOCKS];
   struct arena *next;                  /* in arenas.all */
   struct arena *next_idle;             /* in arenas.idle */
+  struct slot *kept;      /* a freed large block for the next request (large.c); purge.c may take it */
+  struct slot *kept_seen; /* its value when purge.c last looked; purge_lock */
   _Alignas(CACHE_LINE) struct block *remote; /* blocks that others freed; any thread pushes */
 };
 

@@ -2,6 +2,7 @@
  *
  * For tests and for BUDDYMALLOC_CHECK_AT_EXIT: while no other thread is inside the allocator. */
 #include "arena.h"
+#include "chunk.h"
 #include "huge.h"
 #include "include/buddymalloc.h"
 #include "orphan.h"
@@ -55,13 +56,14 @@ static void check_chunks(void) {
         free_blocks++;
         count = 1u << (slot->order - SLOT_ORDER);
         check_free_block(slot);
-        for (uint32_t i = 0; i < count; i++) dirty += slot[i].dirty ? SLOT_BYTES : 0;
+        dirty += (size_t)__builtin_popcountll(chunk_dirty(slot, count)) * SLOT_BYTES;
         break;
       case SLOT_LARGE:
+      case SLOT_KEPT:
         count = slot->used;
         expect(count >= 1 && count <= CHUNK_SLOTS && slot->owner == NULL, "L1 a large block's slots", slot);
         if (count < 1 || count > CHUNK_SLOTS) count = 1;
-        for (uint32_t i = 1; i < count; i++) expect(slot[i].kind == SLOT_TAIL, "L1 the tail of a large block", slot + i);
+        for (uint32_t i = 1; i < count; i++) expect(slot[i].kind == SLOT_REST, "L1 the tail of a large block", slot + i);
         break;
       case SLOT_CUT:
         expect(slot->owner != NULL, "C1 a cut slot has an owner", slot);
@@ -154,7 +156,10 @@ static void check_cut(const struct slot *slot) {
 
 static void check_arenas(void) {
   for (const struct arena *arena = arenas.all; arena != NULL; arena = arena->next) {
+    const struct slot *kept = arena->kept;
+    expect(kept == NULL || kept->kind == SLOT_KEPT, "L2 what an arena keeps is a kept block", kept);
     if (arena->life != ARENA_IDLE) continue;
+    expect(kept == NULL, "A5 an idle arena owns nothing", arena);
     for (unsigned class = 0; class < CLASS_COUNT; class++)
       expect(arena->blocks[class].first == NULL && arena->blocks[class].current == NULL && arena->listed[class].first == 0,
              "A5 an idle arena owns nothing", arena);

@@ -4,7 +4,7 @@
  * Invariant: C1  every slot of a chunk is the first or a later slot of exactly one block.
  *            C2  a block of order k starts at a multiple of 2^k.
  *            C3  no free block has a free buddy of its own order, but for whole chunks.
- *            C4  heap.dirty_bytes counts the slots in free blocks whose `dirty` is 1.
+ *            C4  heap.dirty_bytes counts the slots in free blocks whose bit in heap.dirty is 1.
  * Cost:      take and give: at most SLOT_LEVELS splits or merges; a system call when the heap grows. */
 #include "chunk.h"
 
@@ -86,19 +86,32 @@ static void push_pieces(struct slot *first, uint32_t count, uint32_t stamp) {
     first->kind = SLOT_FREE;
     first->order = (uint8_t)(level + SLOT_ORDER);
     first->stamp = stamp;
-    for (uint32_t i = 1; i < 1u << level; i++) first[i].kind = SLOT_REST;
     freelist_push(first);
     first += 1u << level;
     count -= 1u << level;
   }
 }
 
+static uint64_t *dirty_word(const struct slot *slot) { return &heap.dirty[slot_number(slot) / CHUNK_SLOTS]; }
+
+/* Bits set; a machine instruction is not to be had everywhere, and one slot is the most frequent. */
+static size_t count_bits(uint64_t word) { return word <= 1 ? (size_t)word : (size_t)__builtin_popcountll(word); }
+
+static uint64_t slot_bits(const struct slot *first, uint32_t count) {
+  return (~UINT64_C(0) >> (CHUNK_SLOTS - count)) << (slot_number(first) % CHUNK_SLOTS);
+}
+
+uint64_t chunk_dirty(const struct slot *first, uint32_t count) {
+  return (*dirty_word(first) & slot_bits(first, count)) >> (slot_number(first) % CHUNK_SLOTS);
+}
+
+void chunk_set_dirty(struct slot *first, uint32_t count) { *dirty_word(first) |= slot_bits(first, count); }
+
+/* Count the touched slots among those that become free (`sign` 1) or cease to be (-1). */
 static void count_dirty(const struct slot *first, uint32_t count, int sign) {
-  size_t bytes = heap.dirty_bytes;
-  for (uint32_t i = 0; i < count; i++)
-    if (first[i].dirty) bytes += sign > 0 ? SLOT_BYTES : (size_t)0 - SLOT_BYTES;
+  size_t bytes = count_bits(chunk_dirty(first, count)) * SLOT_BYTES;
   /* relaxed: purge_notice() reads it without the lock, as an estimate. */
-  __atomic_store_n(&heap.dirty_bytes, bytes, __ATOMIC_RELAXED);
+  __atomic_store_n(&heap.dirty_bytes, heap.dirty_bytes + (sign > 0 ? bytes : 0 - bytes), __ATOMIC_RELAXED);
 }
 
 struct slot *chunk_take(uint32_t count) {
@@ -137,7 +150,6 @@ void chunk_give(struct slot *first, uint32_t count) {
     first->kind = SLOT_FREE;
     first->order = (uint8_t)(level + SLOT_ORDER);
     first->stamp = stamp;
-    for (uint32_t i = 1; i < 1u << level; i++) first[i].kind = SLOT_REST;
     freelist_push(coalesce(first));
     first += 1u << level;
     count -= 1u << level;
@@ -157,40 +169,35 @@ int chunk_extend(struct slot *after, uint32_t count) {
     struct slot *piece = after + taken;
     taken += 1u << (piece->order - SLOT_ORDER);
     freelist_remove(piece);
+    piece->kind = SLOT_REST;
   }
   push_pieces(after + count, found - count, os_now_ms());
   count_dirty(after, count, -1);
   return 1;
 }
 
-/* Purge the touched slots of a block, run by run; returns bytes. The lock is not needed. */
-static size_t purge_block(struct slot *slot) {
-  uint32_t count = 1u << (slot->order - SLOT_ORDER);
-  size_t purged = 0;
-  for (uint32_t i = 0; i < count;) {
-    uint32_t run = 0;
-    while (i + run < count && slot[i + run].dirty) run++;
-    if (run > 0 && os_purge((void *)slot_base(slot + i), run * SLOT_BYTES) == 0) {
-      for (uint32_t k = 0; k < run; k++) slot[i + k].dirty = 0;
-      purged += run * SLOT_BYTES;
-    }
-    i += run + 1;
+/* Purge the slots of the bits in `dirty`, run by run; returns the bits of those that were. */
+static uint64_t purge_slots(const struct slot *first, uint64_t dirty) {
+  uint64_t purged = 0;
+  while (dirty != 0) {
+    unsigned start = (unsigned)__builtin_ctzll(dirty);
+    uint64_t rest = ~(dirty >> start);
+    unsigned run = rest == 0 ? CHUNK_SLOTS : (unsigned)__builtin_ctzll(rest);
+    uint64_t bits = (~UINT64_C(0) >> (CHUNK_SLOTS - run)) << start;
+    if (os_purge((void *)slot_base(first + start), run * SLOT_BYTES) == 0) purged |= bits;
+    dirty &= ~bits;
   }
   return purged;
 }
 
-static int is_dirty(const struct slot *slot) {
-  uint32_t count = 1u << (slot->order - SLOT_ORDER);
-  for (uint32_t i = 0; i < count; i++)
-    if (slot[i].dirty) return 1;
-  return 0;
-}
-
 /* A free block with touched slots that was left alone for `delay` ms, or NULL. */
 static struct slot *find_old(uint32_t now, uint32_t delay) {
-  for (unsigned level = 0; level < SLOT_LEVELS; level++)
-    for (uint32_t number = heap.blocks[level]; number != 0; number = slot_at(number)->next)
-      if (now - slot_at(number)->stamp >= delay && is_dirty(slot_at(number))) return slot_at(number);
+  for (unsigned level = 0; level < SLOT_LEVELS; level++) {
+    for (uint32_t number = heap.blocks[level]; number != 0; number = slot_at(number)->next) {
+      struct slot *slot = slot_at(number);
+      if (now - slot->stamp >= delay && chunk_dirty(slot, 1u << level) != 0) return slot;
+    }
+  }
   return NULL;
 }
 
@@ -199,18 +206,22 @@ size_t chunk_purge(uint32_t now, uint32_t delay) {
   lock_acquire(&heap.lock);
   struct slot *slot;
   while (heap.dirty_bytes > 0 && (slot = find_old(now, delay)) != NULL) {
-    /* The system call is made without the lock: the block is nobody's meanwhile. */
+    /* The system call is made without the lock. Meanwhile the block is neither free, so nothing merges
+     * with it, nor anybody's to free. */
     uint32_t count = 1u << (slot->order - SLOT_ORDER);
+    uint64_t dirty = chunk_dirty(slot, count);
     freelist_remove(slot);
-    slot->kind = SLOT_TAIL; /* of nothing: not free to merge, and nobody's to free */
+    slot->kind = SLOT_REST;
     count_dirty(slot, count, -1);
     lock_release(&heap.lock);
-    size_t purged = purge_block(slot);
+    uint64_t purged = purge_slots(slot, dirty);
     lock_acquire(&heap.lock);
+    *dirty_word(slot) &= ~(purged << (slot_number(slot) % CHUNK_SLOTS));
     chunk_give(slot, count);
-    heap.purged_bytes += purged;
-    total += purged;
-    if (purged == 0) break; /* the system refused: try again later */
+    size_t bytes = count_bits(purged) * SLOT_BYTES;
+    heap.purged_bytes += bytes;
+    total += bytes;
+    if (bytes == 0) break; /* the system refused: try again later */
   }
   lock_release(&heap.lock);
   return total;
@@ -226,7 +237,8 @@ size_t chunk_release(void) {
     if (os_unmap((void *)address, CHUNK_BYTES) != 0) continue;
     freelist_remove(first);
     count_dirty(first, CHUNK_SLOTS, -1);
-    for (uint32_t i = 0; i < CHUNK_SLOTS; i++) first[i].kind = SLOT_NONE, first[i].dirty = 0;
+    for (uint32_t i = 0; i < CHUNK_SLOTS; i++) first[i].kind = SLOT_NONE;
+    *dirty_word(first) = 0;
     released += CHUNK_BYTES;
   }
   /* Which way a chunk came is not recorded: take it off what there is, mmap first. */

@@ -7,7 +7,7 @@
 /* All below require heap.lock. */
 
 /* `count` neighbouring slots (1 .. CHUNK_SLOTS), first aligned as the next power of two,
- * or NULL. They are on no list; the caller sets their kinds. */
+ * or NULL. They are on no list; the caller sets the kind of the first, the others' is SLOT_REST. */
 struct slot *chunk_take(uint32_t count);
 /* Give `count` neighbouring slots back and merge them with their free buddies. */
 void chunk_give(struct slot *first, uint32_t count);
@@ -15,6 +15,9 @@ void chunk_give(struct slot *first, uint32_t count);
 int chunk_extend(struct slot *after, uint32_t count);
 /* Split the free block `slot` (on no list) once: the upper half goes onto its list. */
 void chunk_split(struct slot *slot);
+/* The `count` slots' bits of heap.dirty, from bit 0 on; and setting them. */
+uint64_t chunk_dirty(const struct slot *first, uint32_t count);
+void chunk_set_dirty(struct slot *first, uint32_t count);
 /* Give whole free chunks back to the system when it has no more address space; bytes. */
 size_t chunk_release(void);
 

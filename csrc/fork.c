@@ -6,6 +6,7 @@
 #include "arena.h"
 #include "huge.h"
 #include "include/buddymalloc.h"
+#include "large.h"
 #include "options.h"
 #include "orphan.h"
 #include "purge.h"
@@ -56,6 +57,7 @@ static void take_home(struct arena *mine, struct slot *slot) {
 }
 
 static void forget(struct arena *arena) {
+  large_drop_kept(arena);
   struct arena *next = arena->next;
   uint32_t number = arena->number;
   memset(arena, 0, sizeof *arena);

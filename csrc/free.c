@@ -20,12 +20,10 @@ static NOINLINE void free_elsewhere(void *address) {
   struct slot *slot = slot_of((uintptr_t)address);
   if (slot_owner(slot) != NULL)
     remote_free(arena_mine, slot, address);
-  else if (slot->kind == SLOT_LARGE)
-    large_free(slot, address);
-  else if (slot->kind == SLOT_NONE)
+  else if (UNLIKELY(slot->kind == SLOT_NONE))
     huge_free(address); /* others' mappings, and ours, may lie in the window too */
   else
-    fatal(large_fault(slot, (uintptr_t)address), address);
+    large_free(slot, address);
 }
 
 static NOINLINE void free_outside(void *address) {

@@ -59,14 +59,17 @@ int heap_init(void) {
     size_t span = (size_t)1 << window_order();
     uintptr_t base = window_base(&span);
     struct slot *slots = NULL;
+    size_t bytes = 0;
     for (; base != 0 && span >= 4 * CHUNK_BYTES; span /= 2) {
-      slots = os_map((span >> SLOT_ORDER) * sizeof(struct slot));
+      bytes = (span >> SLOT_ORDER) * sizeof(struct slot) + (span >> CHUNK_ORDER) * sizeof(uint64_t);
+      slots = os_map(bytes);
       if (slots != NULL) break;
     }
     if (slots != NULL) {
-      os_hugepages(slots, (span >> SLOT_ORDER) * sizeof(struct slot), 0);
+      os_hugepages(slots, bytes, 0);
       heap.base = base;
       heap.slots = slots;
+      heap.dirty = (uint64_t *)(slots + (span >> SLOT_ORDER));
       heap.top = CHUNK_SLOTS; /* the first chunk of the window is never used: slot 0 means none */
       /* release: pairs with the acquire above. */
       __atomic_store_n(&heap.span, span, __ATOMIC_RELEASE);

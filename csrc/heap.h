@@ -21,10 +21,10 @@ struct arena;
 enum slot_kind {
   SLOT_NONE = 0,  /* not memory of ours */
   SLOT_FREE = 1,  /* the first slot of a free block of whole slots; `order` is its order */
-  SLOT_REST = 2,  /* another slot of a free block */
+  SLOT_REST = 2,  /* another slot of a free, large or kept block */
   SLOT_CUT = 3,   /* cut into blocks of one class; `owner` is its arena */
   SLOT_LARGE = 4, /* the first slot of a large block; `used` is its number of slots */
-  SLOT_TAIL = 5   /* another slot of a large block */
+  SLOT_KEPT = 5   /* the first slot of a freed large block that an arena keeps (large.c) */
 };
 
 /* Where a cut slot stands with its arena. Written by the owner. */
@@ -57,7 +57,7 @@ struct slot {
   };
   uint8_t kind;   /* enum slot_kind */
   uint8_t place;  /* enum slot_place, in SLOT_CUT */
-  uint8_t dirty;  /* 1 if the slot may hold anything but zeros and untouched pages */
+  uint8_t unused;
   uint32_t stamp; /* ms when it last gave a block, or was freed */
   uint8_t inline_states[INLINE_STATES];
 };
@@ -65,11 +65,12 @@ struct slot {
 static_assert(sizeof(struct slot) == 2 * CACHE_LINE, "a slot's bookkeeping is two cache lines");
 static_assert(offsetof(struct slot, inline_states) == CACHE_LINE, "the hot half is one line");
 
-/* The first three are constant once the heap is initialised. */
+/* The first four are constant once the heap is initialised. */
 struct heap {
   uintptr_t base; /* first address of the window, a multiple of the chunk size */
   size_t span;    /* bytes of the window; 0 before initialisation */
   struct slot *slots; /* one entry for each slot of the window; entry 0 is never used */
+  uint64_t *dirty;    /* a word for each chunk: bit i is 0 if its slot i is known to be zeros, untouched */
   struct lock lock;   /* guards everything below, and the slots that no arena owns */
   uint32_t blocks[SLOT_LEVELS]; /* free blocks of whole slots, by order - SLOT_ORDER */
   uint32_t nonempty;            /* bit l is set if and only if blocks[l] is not 0 */

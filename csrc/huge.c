@@ -202,12 +202,11 @@ void *huge_alloc(size_t bytes, size_t alignment, int zeroed) {
   int found = uncache_best(bytes, alignment, &mapping);
   lock_release(&huge_lock);
   if (found) {
-    if (zeroed && os_purge((void *)mapping.address, mapping.bytes) != 0) {
+    address = reshape(mapping, &bytes, alignment);
+    if (address == 0)
       unmap(mapping.address, mapping.bytes);
-    } else {
-      address = reshape(mapping, &bytes, alignment);
-      if (address == 0) unmap(mapping.address, mapping.bytes);
-    }
+    else if (zeroed)
+      os_zero((void *)address, mapping.bytes < bytes ? mapping.bytes : bytes);
   }
   if (address == 0) {
     address = map_aligned(bytes, alignment);

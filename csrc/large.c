@@ -1,72 +1,130 @@
 /* large.c: blocks of whole slots: a power of two of them whose last eighths were given back.
  *
- * Owner:     heap.lock.
- * Invariant: L1  a block's first slot has kind SLOT_LARGE and `used` slots, of which the others
- *                have kind SLOT_TAIL; none has an owner.
- * Cost:      chunk_take() and chunk_give(). */
+ * The arena that frees one keeps it until it frees the next, so that a program that takes and gives
+ * one size again and again needs no lock.
+ *
+ * Owner:     heap.lock; a block's `kind` and `used` are also written by whoever has the block.
+ * Invariant: L1  a block's first slot has kind SLOT_LARGE (or SLOT_KEPT) and `used` slots, of which the
+ *                others have kind SLOT_REST; none has an owner.
+ *            L2  arena.kept is NULL or a block of kind SLOT_KEPT; every such block is some arena's.
+ * Cost:      two or three atomic operations, or chunk_take() and chunk_give(). */
 #include "large.h"
 
+#include "arena.h"
 #include "chunk.h"
 #include "fatal.h"
 #include "os.h"
 #include "purge.h"
 
-#include <string.h>
+/* A block of at most so many slots is kept by the arena that frees it. */
+#define KEPT_SLOTS_MAX 16u
 
-static void mark(struct slot *slot, uint32_t count) {
-  slot->kind = SLOT_LARGE;
-  slot->used = count;
-  for (uint32_t i = 1; i < count; i++) slot[i].kind = SLOT_TAIL;
+/* The arena's kept block if it has `count` slots, taken; else NULL. */
+static struct slot *take_kept(struct arena *arena, uint32_t count) {
+  struct slot *slot = __atomic_load_n(&arena->kept, __ATOMIC_RELAXED);
+  if (slot == NULL || slot->used != count) return NULL;
+  /* acq_rel: purge.c may take it instead. Nobody else puts one in, so what is taken here is what was
+   * loaded, or NULL. */
+  slot = __atomic_exchange_n(&arena->kept, NULL, __ATOMIC_ACQ_REL);
+  if (slot == NULL) return NULL;
+  arena->large_allocs++;
+  __atomic_store_n(&slot->kind, SLOT_LARGE, __ATOMIC_RELAXED);
+  return slot;
+}
+
+void *large_take_kept(size_t size) {
+  struct slot *slot = take_kept(arena_mine, (uint32_t)block_large_slots(size));
+  return slot == NULL ? NULL : (void *)slot_base(slot);
+}
+
+/* Keep a block that was freed; returns the one kept until now, or NULL. */
+static struct slot *keep(struct arena *arena, struct slot *slot) {
+  arena->large_frees++;
+  if (__atomic_load_n(&arena->kept, __ATOMIC_RELAXED) == NULL) {
+    /* release: whoever takes it sees its kind. Only this thread puts one in where there is none. */
+    __atomic_store_n(&arena->kept, slot, __ATOMIC_RELEASE);
+    return NULL;
+  }
+  return __atomic_exchange_n(&arena->kept, slot, __ATOMIC_ACQ_REL);
+}
+
+static void give(struct slot *slot) {
+  lock_acquire(&heap.lock);
+  chunk_give(slot, slot->used);
+  lock_release(&heap.lock);
+}
+
+void large_drop_kept(struct arena *arena) {
+  struct slot *slot = __atomic_exchange_n(&arena->kept, NULL, __ATOMIC_ACQ_REL);
+  if (slot != NULL) give(slot);
+}
+
+/* Zero the slots of the bits in `dirty`, as far as they are part of the first `size` bytes. */
+static void zero(char *address, size_t size, uint64_t dirty) {
+  while (dirty != 0) {
+    size_t start = (size_t)__builtin_ctzll(dirty);
+    uint64_t rest = ~(dirty >> start);
+    size_t run = rest == 0 ? CHUNK_SLOTS : (size_t)__builtin_ctzll(rest);
+    size_t from = start * SLOT_BYTES, to = (start + run) * SLOT_BYTES;
+    if (from >= size) return;
+    os_zero(address + from, (to < size ? to : size) - from);
+    dirty &= start + run == CHUNK_SLOTS ? 0 : ~UINT64_C(0) << (start + run);
+  }
 }
 
 void *large_alloc(size_t size, size_t alignment, int zeroed) {
   size_t count = block_large_slots(size);
   size_t aligned = alignment >> SLOT_ORDER;
   if (count < aligned) count = aligned;
-  lock_acquire(&heap.lock);
-  struct slot *slot = chunk_take((uint32_t)count);
+  uint64_t dirty = ~UINT64_C(0) >> (CHUNK_SLOTS - count);
+  struct slot *slot = aligned <= 1 ? take_kept(arena_mine, (uint32_t)count) : NULL;
   if (slot == NULL) {
-    lock_release(&heap.lock);
-    return NULL;
-  }
-  mark(slot, (uint32_t)count);
-  heap.large_allocs++;
-  lock_release(&heap.lock);
-  char *address = (char *)slot_base(slot);
-  for (size_t i = 0; i < count; i++) {
-    if (zeroed && slot[i].dirty && i * SLOT_BYTES < size) {
-      size_t bytes = size - i * SLOT_BYTES;
-      memset(address + i * SLOT_BYTES, 0, bytes < SLOT_BYTES ? bytes : SLOT_BYTES);
+    lock_acquire(&heap.lock);
+    slot = chunk_take((uint32_t)count);
+    if (slot != NULL) {
+      dirty = chunk_dirty(slot, (uint32_t)count);
+      chunk_set_dirty(slot, (uint32_t)count);
+      slot->used = (uint32_t)count;
+      slot->kind = SLOT_LARGE;
+      heap.large_allocs++;
     }
-    slot[i].dirty = 1;
+    lock_release(&heap.lock);
+    if (slot == NULL) return NULL;
   }
+  void *address = (void *)slot_base(slot);
+  if (zeroed) zero(address, size, dirty);
   return address;
 }
 
 const char *large_fault(const struct slot *slot, uintptr_t address) {
-  switch (slot->kind) {
+  int is_start = (address & (SLOT_BYTES - 1)) == 0;
+  const struct slot *first = slot;
+  while (first->kind == SLOT_REST && slot_number(first) % CHUNK_SLOTS != 0) first--;
+  switch (first->kind) {
     case SLOT_LARGE:
-      return address == slot_base(slot) ? FATAL_DOUBLE_FREE : FATAL_INTERIOR;
-    case SLOT_TAIL:
       return FATAL_INTERIOR;
+    case SLOT_KEPT:
+      return first == slot && is_start ? FATAL_DOUBLE_FREE : FATAL_INTERIOR;
     case SLOT_FREE:
-    case SLOT_REST:
       /* Every block in it was freed; whether one ever began here is not known any more. */
-      return slot->dirty && address % 16 == 0 ? FATAL_DOUBLE_FREE : FATAL_INVALID;
+      return chunk_dirty(slot, 1) != 0 && address % 16 == 0 ? FATAL_DOUBLE_FREE : FATAL_INVALID;
     default:
       return FATAL_INVALID;
   }
 }
 
 void large_free(struct slot *slot, void *address) {
-  lock_acquire(&heap.lock);
-  if (UNLIKELY(slot->kind != SLOT_LARGE || (uintptr_t)address != slot_base(slot))) {
-    lock_release(&heap.lock);
+  struct arena *arena = arena_mine;
+  if (UNLIKELY((uintptr_t)address != slot_base(slot) || __atomic_load_n(&slot->kind, __ATOMIC_RELAXED) != SLOT_LARGE))
     fatal(large_fault(slot, (uintptr_t)address), address);
+  __atomic_store_n(&slot->kind, SLOT_KEPT, __ATOMIC_RELAXED);
+  if (LIKELY(slot->used <= KEPT_SLOTS_MAX && !arena_is_none(arena))) {
+    slot = keep(arena, slot);
+    if (slot == NULL) return;
+  } else {
+    __atomic_fetch_add(&heap.large_frees, 1, __ATOMIC_RELAXED);
   }
-  heap.large_frees++;
-  chunk_give(slot, slot->used);
-  lock_release(&heap.lock);
+  give(slot);
   purge_notice();
 }
 
@@ -76,13 +134,13 @@ int large_resize(struct slot *slot, size_t size) {
   lock_acquire(&heap.lock);
   uint32_t old = slot->used;
   if (count < old) {
-    mark(slot, count);
+    slot->used = count;
     chunk_give(slot + count, old - count);
   } else if (count > old) {
     done = chunk_extend(slot + old, count - old);
     if (done) {
-      mark(slot, count);
-      for (uint32_t i = old; i < count; i++) slot[i].dirty = 1;
+      slot->used = count;
+      chunk_set_dirty(slot + old, count - old);
     }
   }
   lock_release(&heap.lock);

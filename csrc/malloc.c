@@ -63,17 +63,22 @@ static void *try_beyond(size_t size, size_t alignment, int zeroed) {
 
 void *alloc_beyond(size_t size, size_t alignment, int zeroed) {
   if (size > PTRDIFF_MAX) return out_of_memory();
+  arena_acquire(); /* it keeps what is freed, if only large blocks are */
   void *address = try_beyond(size, alignment, zeroed);
   if (UNLIKELY(address == NULL)) {
     reclaim();
     address = try_beyond(size, alignment, zeroed);
     if (address == NULL) return out_of_memory();
   }
+  arena_leave_late();
   return address;
 }
 
 static NOINLINE void *malloc_medium(size_t size) {
-  if (UNLIKELY(size > SLOT_BLOCK_MAX)) return alloc_beyond(size, 1, 0);
+  if (UNLIKELY(size > SLOT_BLOCK_MAX)) {
+    void *kept = size <= LARGE_MAX ? large_take_kept(size) : NULL;
+    return kept != NULL ? kept : alloc_beyond(size, 1, 0);
+  }
   return alloc_class(block_medium_class(size));
 }
 

@@ -7,6 +7,7 @@
 #include "os.h"
 
 #include <errno.h>
+#include <string.h>
 #include <sys/mman.h>
 #include <sys/resource.h>
 #include <sys/sysinfo.h>
@@ -64,6 +65,36 @@ int os_purge(void *address, size_t bytes) {
   int result = madvise(address, bytes, MADV_DONTNEED);
   errno = saved_errno;
   return result;
+}
+
+/* Of so many pages at a time it is asked whether they are in memory; below that they are simply written. */
+#define ZERO_PAGES 256u
+
+static int is_mostly_absent(void *address, size_t bytes) {
+  unsigned char present[ZERO_PAGES];
+  size_t pages = bytes / OS_PAGE, count = 0;
+  int saved_errno = errno;
+  int failed = mincore(address, bytes, present);
+  errno = saved_errno;
+  if (failed) return 0;
+  for (size_t i = 0; i < pages; i++) count += present[i] & 1u;
+  return count < pages / 4;
+}
+
+void os_zero(void *address, size_t bytes) {
+  char *part = address;
+  size_t step = ZERO_PAGES * OS_PAGE;
+  while (bytes > 0) {
+    size_t length = bytes < step ? bytes : step;
+    size_t whole = length & ~(OS_PAGE - 1);
+    /* Absent pages may be on swap: they must be purged, not skipped. */
+    if (whole < step / 4 || !is_mostly_absent(part, whole) || os_purge(part, whole) != 0)
+      memset(part, 0, length);
+    else
+      memset(part + whole, 0, length - whole);
+    part += length;
+    bytes -= length;
+  }
 }
 
 void os_hugepages(void *address, size_t bytes, int wanted) {

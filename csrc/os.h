@@ -30,6 +30,8 @@ void *os_reserve(size_t bytes);
 /* All return 0, or -1 with nothing changed. errno is preserved by every one. */
 int os_unmap(void *address, size_t bytes);
 int os_purge(void *address, size_t bytes);
+/* Zero the bytes, by purging pages where few of them are in memory. */
+void os_zero(void *address, size_t bytes);
 void os_hugepages(void *address, size_t bytes, int wanted);
 /* The mapping with a new length, moved if `may_move`; NULL with nothing changed. */
 void *os_remap(void *address, size_t old_bytes, size_t new_bytes, int may_move);

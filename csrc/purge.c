@@ -11,8 +11,10 @@
 #define _GNU_SOURCE
 #include "purge.h"
 
+#include "arena.h"
 #include "chunk.h"
 #include "huge.h"
+#include "large.h"
 #include "lock.h"
 #include "options.h"
 #include "orphan.h"
@@ -40,8 +42,18 @@ static size_t purgeable(void) {
   return __atomic_load_n(&heap.dirty_bytes, __ATOMIC_RELAXED) + orphan_purgeable() + huge_cached_bytes();
 }
 
+/* What arenas have kept since the last look goes back to the heap, to be purged in its turn. */
+static void drop_kept(uint32_t delay) {
+  for (struct arena *arena = __atomic_load_n(&arenas.all, __ATOMIC_ACQUIRE); arena != NULL; arena = arena->next) {
+    struct slot *kept = __atomic_load_n(&arena->kept, __ATOMIC_RELAXED);
+    if (kept != NULL && (delay == 0 || kept == arena->kept_seen)) large_drop_kept(arena);
+    arena->kept_seen = kept;
+  }
+}
+
 size_t purge_run(uint32_t now, uint32_t delay) {
   lock_acquire(&purge_lock);
+  drop_kept(delay);
   size_t purged = chunk_purge(now, delay) + orphan_purge(now, delay) + huge_decay(now, delay);
   lock_release(&purge_lock);
   return purged;

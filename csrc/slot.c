@@ -11,6 +11,7 @@
  *            S4  every block starts at a multiple of its size from the slot's base. */
 #include "slot.h"
 
+#include "chunk.h"
 #include "os.h"
 
 #include <string.h>
@@ -31,9 +32,9 @@ void slot_cut(struct slot *slot, unsigned class, struct arena *arena) {
   slot->states = shape->hole == 0 ? slot->inline_states : (uint8_t *)slot_block(slot, slot_hole(slot));
   if (shape->hole == 0)
     memset(slot->inline_states, BLOCK_FREE, INLINE_STATES);
-  else if (slot->dirty)
+  else if (chunk_dirty(slot, 1) != 0)
     memset(slot->states, BLOCK_FREE, shape->capacity + 1u);
-  slot->dirty = 1;
+  chunk_set_dirty(slot, 1);
   slot->kind = SLOT_CUT;
   __atomic_store_n(&slot->owner, arena, __ATOMIC_RELAXED);
 }

@@ -40,6 +40,9 @@ static void add_whole(struct sums *sums, const struct slot *slot) {
   if (slot->kind == SLOT_LARGE) {
     sums->used_blocks++;
     sums->used_bytes += (uint64_t)slot->used * SLOT_BYTES;
+  } else if (slot->kind == SLOT_KEPT) {
+    sums->free_blocks++;
+    sums->free_bytes += (uint64_t)slot->used * SLOT_BYTES;
   } else if (slot->kind == SLOT_FREE) {
     sums->free_blocks++;
     sums->free_bytes += SLOT_BYTES << (slot->order - SLOT_ORDER);
@@ -66,8 +69,8 @@ static const struct arena *first_arena(void) { return __atomic_load_n(&arenas.al
 /* Allocations and frees by way of one arena. A block on its way home was freed, though its slot has
  * not heard of it. */
 static void add_requests(const struct arena *arena, uint64_t *allocs, uint64_t *frees) {
-  *allocs += arena->handed - arena_stock(arena);
-  *frees += arena->returned - arena->drained + arena->sent;
+  *allocs += arena->handed - arena_stock(arena) + arena->large_allocs;
+  *frees += arena->returned - arena->drained + arena->sent + arena->large_frees;
 }
 
 void bm_stats(struct bm_stats *out) {

@@ -1,5 +1,6 @@
 /* walk.c: every chunk and block in address order, for pictures and tests. */
 #include "arena.h"
+#include "chunk.h"
 #include "huge.h"
 #include "include/buddymalloc.h"
 #include "purge.h"
@@ -48,14 +49,14 @@ static int walk_chunk(const struct walk *walk, const struct slot *first) {
     uint32_t count = 1;
     if (slot->kind == SLOT_CUT) {
       result = walk_cut(walk, slot);
-    } else if (slot->kind == SLOT_LARGE) {
+    } else if (slot->kind == SLOT_LARGE || slot->kind == SLOT_KEPT) {
       count = slot->used;
-      result = emit(walk, slot_base(slot), count * SLOT_BYTES, block_level(count * SLOT_BYTES), BM_WALK_USED, 0, 1);
+      result = emit(walk, slot_base(slot), count * SLOT_BYTES, block_level(count * SLOT_BYTES),
+                    slot->kind == SLOT_LARGE ? BM_WALK_USED : BM_WALK_FREE, 0, 1);
     } else if (slot->kind == SLOT_FREE) {
       count = 1u << (slot->order - SLOT_ORDER);
-      uint32_t dirty = 0;
-      for (uint32_t k = 0; k < count; k++) dirty |= slot[k].dirty;
-      result = emit(walk, slot_base(slot), count * SLOT_BYTES, slot->order - MIN_ORDER, BM_WALK_FREE, 0, dirty);
+      result = emit(walk, slot_base(slot), count * SLOT_BYTES, slot->order - MIN_ORDER, BM_WALK_FREE, 0,
+                    chunk_dirty(slot, count) != 0);
     }
     i += count;
   }

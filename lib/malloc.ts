@@ -156,7 +156,7 @@ export function mallinfo(): MallInfo {
  * The allocator's figures as text, for each arena and in total.
  * @param options - `print`: also write the text to standard error, as malloc_stats(3) does
  * @example
- * console.log(mallocStats());
+ * const text = mallocStats();
  * @see {@link https://man7.org/linux/man-pages/man3/malloc_stats.3.html | malloc_stats(3)}
  */
 export function mallocStats(options: { print?: boolean } = {}): string {

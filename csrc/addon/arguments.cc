@@ -108,3 +108,9 @@ bool toBlock(Napi::Env env, napi_value value, ErrorCode detached, BlockTable::En
   throwError(env, ErrorCode::ERR_FOREIGN_BUFFER, "the buffer is not a block of this thread's buddymalloc");
   return false;
 }
+
+bool detachBlock(Napi::Env env, napi_value buffer) {
+  if (napi_detach_arraybuffer(env, buffer) == napi_ok) return true;
+  throwError(env, ErrorCode::ERR_FOREIGN_BUFFER, "the buffer cannot be detached");
+  return false;
+}

@@ -21,5 +21,7 @@ bool toAlignment(Napi::Env env, napi_value value, size_t *alignment);
  * `detached` is the error if the ArrayBuffer has been detached. */
 bool toBlock(Napi::Env env, napi_value value, ErrorCode detached, BlockTable::Entry **block,
              napi_value *buffer);
+/* Detach a block's ArrayBuffer: every view of it reads length 0 from here on. */
+bool detachBlock(Napi::Env env, napi_value buffer);
 
 #endif

@@ -35,9 +35,9 @@ Napi::Value resize(Napi::Env env, napi_value value, size_t size) {
   /* One byte for none: bm_realloc(p, 0) would free. */
   void *memory = bm_realloc(block->memory, size == 0 ? 1 : size);
   if (memory == nullptr) return outOfMemory(env, size);
-  BlockTable &table = tableOf(env);
-  table.release(block);
-  napi_detach_arraybuffer(env, buffer);
+  tableOf(env).release(block);
+  /* Nothing can be undone here: memory that a view may still reach stays allocated. */
+  if (!detachBlock(env, buffer)) return {};
   return wrapOrThrow(env, memory, size);
 }
 
@@ -83,10 +83,8 @@ void release(const Napi::CallbackInfo &info) {
   BlockTable::Entry *block = nullptr;
   napi_value buffer = nullptr;
   if (!toBlock(info.Env(), info[0], ErrorCode::ERR_DOUBLE_FREE, &block, &buffer)) return;
-  void *memory = tableOf(info.Env()).release(block);
   /* Detach first: no view may reach the memory once the allocator has it. */
-  napi_detach_arraybuffer(info.Env(), buffer);
-  bm_free(memory);
+  if (detachBlock(info.Env(), buffer)) bm_free(tableOf(info.Env()).release(block));
 }
 
 Napi::Value usableSize(const Napi::CallbackInfo &info) {

@@ -96,7 +96,7 @@ Napi::Value handover(const Napi::CallbackInfo &info) {
   if (handle == 0) return tooMany(info.Env());
   /* Nobody knows the handle before this function returns, so detaching after the deposit is early enough. */
   tableOf(info.Env()).release(block);
-  napi_detach_arraybuffer(info.Env(), buffer);
+  if (!detachBlock(info.Env(), buffer)) return {};
   return Napi::Number::New(info.Env(), static_cast<double>(handle));
 }
 

@@ -137,6 +137,13 @@ describe('free', () => {
     expect(block.byteLength).toBe(0);
   });
 
+  it('takes the ArrayBuffer that transfer() made of a block, where Node has it', () => {
+    const block = malloc(64) as ArrayBuffer & { transfer?: () => ArrayBuffer };
+    const before = mallinfo().threadBlocks;
+    free(block.transfer?.() ?? block);
+    expect([block.byteLength, mallinfo().threadBlocks]).toEqual([0, before - 1]);
+  });
+
   it('gives the memory back at once', () => {
     const before = mallinfo().threadBytes;
     const block = malloc(1 << 20);

@@ -13,6 +13,7 @@
       'csrc/fork.c',
       'csrc/free.c',
       'csrc/freelist.c',
+      'csrc/heap.c',
       'csrc/huge.c',
       'csrc/large.c',
       'csrc/lock.c',

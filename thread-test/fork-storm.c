@@ -25,6 +25,7 @@ static void free_exchange(void) {
 }
 
 static void live_as_child(size_t number) {
+  alarm(60); /* a child that hangs must not outlive the test */
   uint64_t state = number + 1;
   void *blocks[50];
   for (size_t i = 0; i < 50; i++) blocks[i] = scene_block(random_size(&state, i == 0 ? 3000000 : 50000));

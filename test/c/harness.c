@@ -11,6 +11,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -86,6 +87,7 @@ int harness_fork(void) {
   forked_child = fork();
   if (forked_child < 0) harness_fail(__FILE__, __LINE__, "fork: errno %d", errno);
   if (forked_child > 0) return 0;
+  alarm(CASE_SECONDS);
   dup2(forked_output, STDERR_FILENO);
   return 1;
 }
@@ -125,6 +127,8 @@ static const char *base_name(const char *path) {
 }
 
 static void run_in_child(const struct test_case *test) {
+  setpgid(0, 0); /* so that nothing that it forks outlives it */
+  prctl(PR_SET_PDEATHSIG, SIGKILL);
   alarm(CASE_SECONDS);
   test->run();
   if (door_check() != 0)
@@ -153,6 +157,7 @@ static int run_case(const struct test_case *test, unsigned number) {
   int status = 0;
   while (waitpid(child, &status, 0) < 0 && errno == EINTR) {
   }
+  kill(-child, SIGKILL);
   int passed = status == 0;
   say(STDOUT_FILENO, "%s %u - %s: %s\n", passed ? "ok" : "not ok", number, base_name(test->file),
       test->name);

@@ -13,7 +13,7 @@ interface LauncherReport {
 }
 
 const OUTPUT_LIMIT = 64 * 1024 * 1024;
-const TIME_LIMIT_MS = 180_000;
+const TIME_LIMIT_MS = 90_000;
 
 /** A run that failed: the reason is what is shown to a person. */
 export class RunError extends Error {
@@ -60,7 +60,7 @@ export async function launch(allocator: Allocator, command: Command, systemLibra
   const result = await child;
   const report = result.stdio[3];
   if (typeof report !== 'string' || !report.startsWith('{')) {
-    throw new RunError(result.timedOut ? 'took longer than three minutes' : `did not start: ${result.stderr}`);
+    throw new RunError(result.timedOut ? 'took longer than a minute and a half' : `did not start: ${result.stderr}`);
   }
   const cost: LauncherReport = JSON.parse(report);
   const fault = preloadFault(result.stderr);

@@ -68,7 +68,7 @@ export const curves: Curve[] = [
 
 export const age = pattern('growth', 'age', "an hour's worth of random replacement, compressed", {
   quick: true,
-  quickPercent: 5,
+  quickPercent: 3,
   roundsMax: 1,
 });
 

@@ -9,6 +9,8 @@ export interface PatternOptions {
   repeat?: number;
   quickRepeat?: number;
   roundsMax?: number;
+  /** More parameters in a quick run. */
+  quickParameters?: string[];
   /** Overrides the share of operations done in a quick run. */
   quickPercent?: number;
 }
@@ -33,7 +35,8 @@ export function pattern(group: Group, text: string, what: string, options: Patte
 }
 
 function share(place: Place, options: PatternOptions): string[] {
-  return place.quick ? [`scale_percent=${options.quickPercent ?? QUICK_PERCENT}`] : [];
+  if (!place.quick) return [];
+  return [`scale_percent=${options.quickPercent ?? QUICK_PERCENT}`, ...(options.quickParameters ?? [])];
 }
 
 const quick = { quick: true };
@@ -85,7 +88,7 @@ const rows: [string, string, PatternOptions?][] = [
   ['large', 'blocks of 5 to 25 MiB kept and replaced at random', { quick: true, quickPercent: 25 }],
   ['realloc-double', 'vectors that double to 1 MiB', quick],
   ['realloc-double max=64M vectors=2', 'vectors that double to 64 MiB'],
-  ['realloc-step', 'one block grown by 64 KiB to 256 MiB', { roundsMax: 3 }],
+  ['realloc-step', 'one block grown by 64 KiB to 256 MiB', { quick: true, quickParameters: ['max=16M'], roundsMax: 3 }],
   ['realloc-small', 'strings that grow a little at a time', quick],
   ['calloc size=256', 'calloc, untouched'],
   ['calloc size=256 touch=1', 'calloc, touched', quick],

@@ -74,6 +74,14 @@ describe('the layer check', () => {
     expect(faultsWith(changes)).toEqual([fault]);
   });
 
+  test('lets a header have a lower layer than the rest of its name', () => {
+    const table = `${TABLE.replace('`low`, ', '')}| 4 | \`low\` | down | d |\n`;
+    const upward = { 'high.c': '#include "low.h"\n' };
+    expect(faultsWith(upward, table)).toEqual(['high.c (layer 2) may not include low.h']);
+    expect(faultsWith(upward, `${table}| 1 | \`low.h\` | down | e |\n`)).toEqual(['two rows have the same layer']);
+    expect(faultsWith(upward, table.replace('`side`', '`side` `low.h`'))).toEqual([]);
+  });
+
   test('reports a name of the table that no file has', () => {
     expect(faultsWith({}, `${TABLE}| 4 | \`gone\` | down | d |\n`)).toEqual([
       'the table names gone, which does not exist',

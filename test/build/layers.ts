@@ -4,7 +4,7 @@ import { dirname, join, relative } from 'node:path';
 
 export interface Layer {
   number: number;
-  /** Names without extension, relative to csrc/; `folder/*` is all of a folder. */
+  /** Relative to csrc/: `name` is name.c and name.h but for what another entry names in full; `folder/*` is all of a folder. */
   files: string[];
   /** 'down', or the only names that may be included. */
   mayInclude: 'down' | string[];
@@ -55,14 +55,16 @@ function sourceFiles(root: string, under = root): string[] {
 
 const nameOf = (file: string) => file.replace(/\.[^./]+$/, '');
 
-function covers(entry: string, name: string): boolean {
-  return entry.endsWith('/*') ? name.startsWith(entry.slice(0, -1)) : entry === name;
+function covers(entry: string, file: string): boolean {
+  return entry.endsWith('/*') ? file.startsWith(entry.slice(0, -1)) : entry === file || entry === nameOf(file);
 }
 
-function entryOf(layers: Layer[], name: string): { layer: Layer; entry: string }[] {
-  return layers.flatMap((layer) =>
-    layer.files.filter((entry) => covers(entry, name)).map((entry) => ({ layer, entry })),
+function placesOf(layers: Layer[], file: string): { layer: Layer; entry: string }[] {
+  const places = layers.flatMap((layer) =>
+    layer.files.filter((entry) => covers(entry, file)).map((entry) => ({ layer, entry })),
   );
+  const inFull = places.filter(({ entry }) => entry === file);
+  return inFull.length > 0 ? inFull : places;
 }
 
 interface Include {
@@ -87,15 +89,14 @@ function resolve(root: string, from: string, path: string): string | undefined {
 /** One line for every include, file and table entry that breaks the rules; none if all is well. */
 export function layerFaults(root: string, layers: Layer[]): string[] {
   const files = sourceFiles(root);
-  const names = new Set(files.map(nameOf));
   const faults: string[] = [];
   const numbers = layers.map((layer) => layer.number);
   if (new Set(numbers).size !== numbers.length) faults.push('two rows have the same layer');
   for (const entry of layers.flatMap((layer) => layer.files)) {
-    if (![...names].some((name) => covers(entry, name))) faults.push(`the table names ${entry}, which does not exist`);
+    if (!files.some((file) => covers(entry, file))) faults.push(`the table names ${entry}, which does not exist`);
   }
   for (const file of files) {
-    const places = entryOf(layers, nameOf(file));
+    const places = placesOf(layers, file);
     const place = places[0];
     if (place === undefined || places.length > 1) {
       faults.push(`${file} is in ${places.length} rows of the table, expected one`);
@@ -112,13 +113,12 @@ export function layerFaults(root: string, layers: Layer[]): string[] {
         faults.push(`${file} includes "${include.path}", which does not exist`);
         continue;
       }
-      const name = nameOf(target);
-      const below = entryOf(layers, name)[0];
-      if (name === nameOf(file) || (below !== undefined && below.entry === place.entry)) continue;
+      const below = placesOf(layers, target)[0];
+      if (nameOf(target) === nameOf(file) || (below !== undefined && below.entry === place.entry)) continue;
       const allowed =
         place.layer.mayInclude === 'down'
           ? below !== undefined && below.layer.number < place.layer.number
-          : place.layer.mayInclude.some((entry) => covers(entry, name));
+          : place.layer.mayInclude.some((entry) => covers(entry, target));
       if (!allowed) faults.push(`${file} (layer ${place.layer.number}) may not include ${target}`);
     }
   }

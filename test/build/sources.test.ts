@@ -19,5 +19,6 @@ test('CMakeLists.txt builds the sources of csrc/sources.txt', () => {
 });
 
 test('binding.gyp builds the sources of csrc/sources.txt', () => {
-  expect(coreSources(read('binding.gyp'))).toEqual([...listed].sort());
+  const [, list = ''] = /'core_sources':\s*\[([^\]]*)\]/.exec(read('binding.gyp')) ?? [];
+  expect(coreSources(list)).toEqual([...listed].sort());
 });

@@ -83,16 +83,21 @@ static void slot_blocks(void) {
   drop_all(&table);
 }
 
+enum { HUGE = 6 };
+
+static size_t huge_size(size_t at) { return ((size_t)2 << 20) + (at + 1) * 100000; }
+
 static void huge_blocks(void) {
   struct table table = {{NULL}, {0}};
-  for (size_t at = 0; at < 12; at++) put(&table, at, malloc((3 + at) << 20), (3 + at) << 20);
-  for (size_t at = 0; at < 12; at += 2) drop(&table, at);
-  for (size_t at = 1; at < 12; at += 2) resize(&table, at, (20 - at) << 20);
-  for (size_t at = 1; at < 12; at += 4) resize(&table, at, 100000);
-  for (size_t at = 0; at < 12; at += 2) {
-    char *zeroes = calloc(1, (4 + at) << 20);
+  for (size_t at = 0; at < HUGE; at++) put(&table, at, malloc(huge_size(at)), huge_size(at));
+  for (size_t at = 0; at < HUGE; at += 2) drop(&table, at);
+  for (size_t at = 1; at < HUGE; at += 2) resize(&table, at, huge_size(3 * HUGE - at));
+  resize(&table, 1, 100000);
+  resize(&table, 3, huge_size(1));
+  for (size_t at = 0; at < HUGE; at += 2) {
+    char *zeroes = calloc(1, huge_size(at + 2));
     note(zeroes);
-    if (zeroes != NULL) content_is_zero(zeroes, (4 + at) << 20);
+    if (zeroes != NULL) content_is_zero(zeroes, huge_size(at + 2));
     table.blocks[at] = zeroes;
     table.sizes[at] = 0;
   }

@@ -2,7 +2,6 @@
 import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync, statSync, writeFileSync } from 'node:fs';
 import { join, parse } from 'node:path';
 import { execa } from 'execa';
-import ts from 'typescript';
 import { BENCH, CACHE, INPUTS, LAUNCHER_PROGRAM, NODE_PROGRAMS, PATTERNS_PROGRAM } from './places.ts';
 
 /** Without these a compiler may leave out a malloc and its free altogether. */
@@ -44,12 +43,13 @@ async function transpileNode(): Promise<void> {
   for (const source of filesIn(join(BENCH, 'node'), '.ts')) {
     const product = join(NODE_PROGRAMS, `${parse(source).name}.mjs`);
     if (!isOlder(product, [source])) continue;
+    // Loaded here, since it takes longer to load than all else and is seldom needed.
+    const { default: ts } = await import('typescript');
     const { outputText } = ts.transpileModule(readFileSync(source, 'utf8'), {
       compilerOptions: { target: ts.ScriptTarget.ES2022, module: ts.ModuleKind.ESNext },
     });
-    await replaceBy(product, (draft) =>
-      writeFileSync(draft, outputText.replaceAll(/(from\s+'\.\/[^']+)\.ts'/g, "$1.mjs'")),
-    );
+    const text = outputText.replaceAll(/(from\s+'\.\/[^']+)\.ts'/g, "$1.mjs'");
+    await replaceBy(product, (draft) => writeFileSync(draft, text));
   }
 }
 

@@ -85,6 +85,13 @@ function list(chosen: ReturnType<typeof choose>, allocators: Allocator[]): void 
   console.log(`\nAllocators: ${allocators.map((allocator) => allocator.name).join(', ')}`);
 }
 
+/** At the first interrupt the results so far are shown; at the second the bench ends at once, as any program does. */
+function stopOnInterrupt(): AbortSignal {
+  const controller = new AbortController();
+  process.once('SIGINT', () => controller.abort());
+  return controller.signal;
+}
+
 async function main(options: Options): Promise<void> {
   if (options.install) await installRivals();
   if (!existsSync(options.library))
@@ -95,6 +102,8 @@ async function main(options: Options): Promise<void> {
   const wanted = options.only;
   const allocators = field.allocators.filter(({ name }) => wanted === undefined || wanted.includes(name));
   const chosen = choose({ groups: options.group ?? GROUPS, filter: options.filter, quick: options.quick }, workloads);
+  if (chosen.workloads.length + chosen.missing.length === 0)
+    program.error('no workload is left: see --list, --group and --filter');
   if (options.list) return list(chosen, allocators);
   for (const name of field.broken) console.warn(`${name}: left out, since a trivial program does not run with it`);
   for (const { name, programs } of chosen.missing)
@@ -105,9 +114,10 @@ async function main(options: Options): Promise<void> {
     rounds: options.rounds ?? (options.quick ? QUICK_ROUNDS : FULL_ROUNDS),
     place: { patterns: PATTERNS_PROGRAM, node: NODE_PROGRAMS, inputs: INPUTS, quick: options.quick },
     systemLibrary: await systemLibrary(),
+    stop: stopOnInterrupt(),
   };
   const results = await measure(plan, progress());
-  show(results, plan, { json: options.json, html: options.html, svg: options.svg });
+  await show(results, plan, { json: options.json, html: options.html, svg: options.svg });
 }
 
 program.action(main);

@@ -15,6 +15,8 @@ export interface Plan {
   place: Place;
   /** The C library, to preload where a program is linked with an allocator of its own. */
   systemLibrary: string | undefined;
+  /** Ends the bench early: what was measured until then is kept. */
+  stop?: AbortSignal;
 }
 
 export function roundsOf(plan: Plan, workload: Workload): number {
@@ -46,11 +48,12 @@ async function measureOne(
   for (let round = 0; round < roundsOf(plan, workload); round++) {
     for (const allocator of turnsOf(plan.allocators, round)) {
       watcher.running({ done: done++, total, workload, round, allocator });
-      if (measured.failures.has(allocator.name)) continue;
+      if (measured.failures.has(allocator.name) || plan.stop?.aborted) continue;
       try {
         measured.samples.get(allocator.name)?.push(await run(allocator, workload));
       } catch (error) {
-        measured.failures.set(allocator.name, (error as Error).message);
+        // An interrupt at the terminal ends the program that is measured too: that is no failure of its allocator.
+        if (!plan.stop?.aborted) measured.failures.set(allocator.name, (error as Error).message);
       }
     }
   }
@@ -62,6 +65,7 @@ export async function measure(plan: Plan, watcher: Watcher, run: Runner = launch
   const results: Measured[] = [];
   let done = 0;
   for (const workload of plan.workloads) {
+    if (plan.stop?.aborted) break;
     await workload.prepare?.(plan.place);
     const measured = await measureOne(plan, workload, watcher, run, done);
     done += roundsOf(plan, workload) * plan.allocators.length;

@@ -32,7 +32,7 @@ export function colourOf(name: string, names: readonly string[]): string {
 }
 
 /** All allocators, by time and memory, each a share of the system's: the nearer to the corner the better. */
-export function summaryChart(results: readonly Measured[]): string {
+export function summaryChart(results: readonly Measured[], date: Date): string {
   const names = allocatorsIn(results);
   const mean = (name: string, metric: Metric) =>
     meanOf(results.map((measured) => ratioOf(measured, name, BASELINE, metric)));
@@ -51,8 +51,8 @@ export function summaryChart(results: readonly Measured[]): string {
   return draw(
     {
       title: {
-        text: 'Time and memory, all groups',
-        subtext: `geometric means, ${BASELINE} = 1; less is better`,
+        text: 'Time and memory',
+        subtext: `geometric means of ${results.length} workloads, ${BASELINE} = 1; less is better; ${date.toISOString().slice(0, 10)}`,
         left: 'center',
       },
       grid: { left: 70, right: 110, top: 70, bottom: 60 },

@@ -95,7 +95,7 @@ export function page(results: readonly Measured[], plan: Plan, date: Date): stri
       .join(', '),
   )}</h1>
 <p>${date.toISOString().slice(0, 10)}; ${toHtml(where)}; ${how}.</p>
-${summaryChart(results)}
+${summaryChart(results, date)}
 ${targetsSection(results)}
 ${GROUPS.map((group) => groupSection(group, results)).join('\n')}
 <h2>What to know before believing this</h2>

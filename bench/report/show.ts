@@ -2,9 +2,7 @@
 import { writeFileSync } from 'node:fs';
 import type { Plan } from '../measure.ts';
 import { GROUPS, type Measured } from '../model.ts';
-import { summaryChart } from './charts.ts';
 import { resultsAsJson } from './json.ts';
-import { page } from './page.ts';
 import { figuresText, groupTable, warnings } from './table.ts';
 import { targetsOf } from './targets.ts';
 import { targetsTable } from './targets-table.ts';
@@ -15,7 +13,7 @@ export interface Files {
   svg: string | undefined;
 }
 
-export function show(results: readonly Measured[], plan: Plan, files: Files): void {
+export async function show(results: readonly Measured[], plan: Plan, files: Files): Promise<void> {
   for (const group of GROUPS) {
     const members = results.filter((measured) => measured.workload.group === group);
     if (members.length === 0) continue;
@@ -32,6 +30,7 @@ export function show(results: readonly Measured[], plan: Plan, files: Files): vo
   const date = new Date();
   if (files.json !== undefined)
     writeFileSync(files.json, `${JSON.stringify(resultsAsJson(results, plan, date), null, 1)}\n`);
-  if (files.html !== undefined) writeFileSync(files.html, page(results, plan, date));
-  if (files.svg !== undefined) writeFileSync(files.svg, summaryChart(results));
+  // The chart library is large: it is loaded for those who want charts.
+  if (files.html !== undefined) writeFileSync(files.html, (await import('./page.ts')).page(results, plan, date));
+  if (files.svg !== undefined) writeFileSync(files.svg, (await import('./charts.ts')).summaryChart(results, date));
 }

@@ -70,6 +70,21 @@ describe('the rounds of the bench', () => {
     expect(events).toEqual(['prepare', 'run', 'run', 'run', 'run', 'run', 'run']);
   });
 
+  test('an interrupt keeps what was measured and starts nothing more', async () => {
+    const controller = new AbortController();
+    const plan = { ...planOf([workload('x'), workload('y')], 2), stop: controller.signal };
+    let runs = 0;
+    const results = await measure(plan, silent, async () => {
+      if (++runs < 4) return sample(1);
+      controller.abort();
+      throw new Error('exit code 130');
+    });
+    expect(runs).toBe(4);
+    expect(results).toHaveLength(1);
+    expect(results[0]?.samples.get('a')).toHaveLength(1);
+    expect(results[0]?.failures.size).toBe(0);
+  });
+
   test('progress counts up to the number of runs that was announced', async () => {
     const steps: number[] = [];
     const plan = planOf([workload('x'), workload('y', { roundsMax: 1 })], 2);

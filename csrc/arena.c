@@ -3,7 +3,7 @@
  * Small requests are served from a stock: the whole free list of one slot, taken in O(1).
  * Freed blocks go onto the list of their slot. Of a slot's frees the arena hears only when
  * the slot's countdown runs out: in PLACE_FULL after a few (the slot is offered again), in
- * PLACE_LISTED at every halving of what is out, at last at zero (the slot goes back).
+ * PLACE_LISTED whenever half of what is out has come back, at last at zero (the slot goes back).
  *
  * Owner:     the arena's thread; arenas.lock guards the list of arenas.
  * Invariant: A1  all blocks of blocks[c] come from the slot blocks[c].current.
@@ -16,6 +16,7 @@
 #include "arena.h"
 
 #include "chunk.h"
+#include "fork.h"
 #include "large.h"
 #include "orphan.h"
 #include "os.h"
@@ -87,10 +88,6 @@ static void unlink_slot(struct arena *arena, struct slot *slot) {
   if (arena->fresh[slot->class] == slot) arena->fresh[slot->class] = NULL;
 }
 
-static int is_idle(const struct arena *arena, const struct slot *slot) {
-  return slot->used <= slot_usable(slot) / 2 && arena->now - slot->stamp >= IDLE_SLOT_MS;
-}
-
 static void read_clock(struct arena *arena) {
   arena->now = os_now_ms();
   arena->events = 0;
@@ -115,9 +112,9 @@ void arena_slot_event(struct arena *arena, struct slot *slot) {
     purge_notice();
     return;
   }
-  if (slot->used <= slot_usable(slot) / 2) {
+  if (slot->used <= slot_usable(slot) / ORPHAN_DIVISOR) {
     read_clock(arena);
-    if (is_idle(arena, slot)) {
+    if (arena->now - slot->stamp >= IDLE_SLOT_MS) {
       unlink_slot(arena, slot);
       orphan_give(slot);
       purge_notice();
@@ -349,8 +346,9 @@ struct arena *arena_acquire(void) {
   if (arena == NULL) return NULL;
   read_clock(arena);
   arena_mine = arena;
-  /* May allocate: the arena is in place by now. */
+  /* These may allocate: the arena is in place by now. */
   if (!thread_ended && exit_key_made) pthread_setspecific(exit_key, &exit_key);
+  fork_register();
   return arena;
 }
 

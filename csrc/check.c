@@ -90,11 +90,6 @@ static void check_chunks(void) {
 
 /* ---- Cut slots (S) and their arenas (A, P) --------------------------------------------------- */
 
-static int is_on(const struct slot_list *list, const struct slot *slot) {
-  if (slot->prev != 0 ? slot_at(slot->prev)->next != slot_number(slot) : list->first != slot_number(slot)) return 0;
-  return slot->next != 0 ? slot_at(slot->next)->prev == slot_number(slot) : list->last == slot_number(slot);
-}
-
 static void check_place(const struct slot *slot, const struct arena *owner) {
   int has_free = slot->free != NULL || slot->purged > 0;
   int is_orphan = owner == &orphanage;
@@ -103,16 +98,16 @@ static void check_place(const struct slot *slot, const struct arena *owner) {
       expect(!is_orphan && owner->blocks[slot->class].current == slot, "A2 a current slot is its class's", slot);
       break;
     case PLACE_FULL:
-      expect(is_on(&owner->full, slot), is_orphan ? "P1 a full orphan is listed" : "A2 a full slot is listed", slot);
+      expect(is_orphan || slot_list_has(&owner->full, slot), "A2 a full slot is listed", slot);
       break;
-    case PLACE_SWEPT:
     case PLACE_LISTED:
-      expect(is_on(&owner->listed[slot->class], slot), is_orphan ? "P1 an orphan is listed" : "A2 a slot is listed", slot);
+      expect(is_orphan || slot_list_has(&owner->listed[slot->class], slot), "A2 a slot is listed", slot);
       expect(has_free || (is_orphan && slot->fresh < slot_usable(slot)), "A3 a listed slot has free blocks", slot);
       break;
     default:
-      report("A2 a slot has a place", slot);
+      expect(is_orphan, "A2 a slot has a place", slot);
   }
+  if (is_orphan) expect(orphan_is_linked(slot), "P1 an orphan is listed", slot);
   if (!is_orphan && slot->fresh < slot_usable(slot))
     expect(owner->fresh[slot->class] == slot, "A4 the slot with fresh blocks is known", slot);
   if (is_orphan) expect(slot->used > 0 && slot_returned(slot) == 0, "P2 an orphan is in use", slot);
@@ -180,7 +175,7 @@ static void check_queue(const struct block *block) {
 int bm_check(void) {
   violations = 0;
   if (!heap_init()) return 0;
-  purge_pause();
+  lock_acquire(&purge_lock);
   lock_acquire(&arenas.lock);
   lock_acquire(&orphan_lock);
   lock_acquire(&heap.lock);
@@ -197,6 +192,6 @@ int bm_check(void) {
   lock_release(&orphan_lock);
   lock_release(&arenas.lock);
   huge_check(report);
-  purge_resume();
+  lock_release(&purge_lock);
   return violations;
 }

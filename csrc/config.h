@@ -60,10 +60,13 @@
 #define REMOTE_BUFFER_BYTES 65536u
 #endif
 
-/* A slot that served no request for so long (ms) is given to the orphanage once half of
- * it is free: its blocks then serve any thread, and its free pages can be purged. */
+/* A slot that served no request for so long (ms) is given to the orphanage once no more than one in
+ * ORPHAN_DIVISOR of its blocks is used: the rest then serves any thread, and its free pages can be purged. */
 #ifndef IDLE_SLOT_MS
 #define IDLE_SLOT_MS 200u
+#endif
+#ifndef ORPHAN_DIVISOR
+#define ORPHAN_DIVISOR 2u
 #endif
 /* Free memory that may be purged, bytes, before a thread is started to do so. */
 #ifndef BACKGROUND_THRESHOLD

@@ -3,6 +3,8 @@
  * The child has one thread. All locks are held across the fork, so what they guard is whole. The
  * other threads' arenas may have been in the middle of something: their slots go to the
  * orphanage, which makes their lists anew from the state bytes before it uses them (PLACE_TORN). */
+#include "fork.h"
+
 #include "arena.h"
 #include "huge.h"
 #include "include/buddymalloc.h"
@@ -17,21 +19,16 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* The order in which locks nest. */
+/* In the order in which they nest. */
+static struct lock *const locks[] = {&purge_lock, &arenas.lock, &orphan_lock, &heap.lock, &huge_lock};
+#define LOCK_COUNT (sizeof locks / sizeof locks[0])
+
 static void before_fork(void) {
-  purge_pause();
-  lock_acquire(&arenas.lock);
-  lock_acquire(&orphan_lock);
-  lock_acquire(&heap.lock);
-  lock_acquire(&huge_lock);
+  for (size_t i = 0; i < LOCK_COUNT; i++) lock_before_fork(locks[i]);
 }
 
 static void after_fork_in_parent(void) {
-  lock_release(&huge_lock);
-  lock_release(&heap.lock);
-  lock_release(&orphan_lock);
-  lock_release(&arenas.lock);
-  purge_resume();
+  for (size_t i = LOCK_COUNT; i-- > 0;) lock_after_fork(locks[i]);
 }
 
 /* Blocks that were on their way when the process forked lie in queues that nobody empties any more.
@@ -69,9 +66,7 @@ static void forget(struct arena *arena) {
   arenas.idle_count++;
 }
 
-static void after_fork_in_child(void) {
-  huge_lock.word = heap.lock.word = orphan_lock.word = arenas.lock.word = 0;
-  purge_after_fork();
+static void mend_child(void) {
   struct arena *mine = arena_mine;
   int alone = 1;
   for (struct arena *arena = arenas.all; arena != NULL; arena = arena->next)
@@ -96,6 +91,12 @@ static void after_fork_in_child(void) {
   }
 }
 
+static void after_fork_in_child(void) {
+  after_fork_in_parent();
+  purge_after_fork();
+  mend_child();
+}
+
 static void at_exit(void) {
   if (options.stats_at_exit) bm_malloc_stats();
   if (options.check_at_exit) {
@@ -104,8 +105,16 @@ static void at_exit(void) {
   }
 }
 
+/* Called with the first arena: handlers that are registered later, by libraries that allocate in them, run
+ * while no lock of ours is held (before ours in the parent, after ours in both). */
+void fork_register(void) {
+  static uint32_t done;
+  if (__atomic_exchange_n(&done, 1, __ATOMIC_RELAXED) == 0)
+    pthread_atfork(before_fork, after_fork_in_parent, after_fork_in_child);
+}
+
 __attribute__((constructor)) static void start(void) {
   if (!heap_init()) return;
-  pthread_atfork(before_fork, after_fork_in_parent, after_fork_in_child);
+  fork_register();
   if (options.stats_at_exit || options.check_at_exit) atexit(at_exit);
 }

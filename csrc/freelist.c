@@ -69,3 +69,9 @@ void slot_list_remove(struct slot_list *list, struct slot *slot) {
     list->last = slot->prev;
   slot->next = slot->prev = 0;
 }
+
+int slot_list_has(const struct slot_list *list, const struct slot *slot) {
+  uint32_t number = slot_number(slot);
+  if (slot->prev != 0 ? slot_at(slot->prev)->next != number : list->first != number) return 0;
+  return slot->next != 0 ? slot_at(slot->next)->prev == number : list->last == number;
+}

@@ -33,7 +33,8 @@ enum slot_place {
   PLACE_FULL = 1,    /* on no list: all its blocks are out, or nearly so */
   PLACE_LISTED = 2,  /* on the arena's list of slots with free blocks */
   PLACE_SWEPT = 3,   /* an orphan on the list whose free pages were purged */
-  PLACE_TORN = 4     /* an orphan whose owner vanished in a fork; its list must be rebuilt */
+  PLACE_PURGING = 4, /* an orphan on no list, whose pages are being purged */
+  PLACE_TORN = 5     /* an orphan whose owner vanished in a fork; its list must be rebuilt */
 };
 
 /* One slot's bookkeeping: a line that malloc and free touch, and one of state bytes.

@@ -1,14 +1,21 @@
-/* lock.c: the two slow halves of a lock: sleeping and waking (Drepper, "Futexes are tricky"). */
+/* lock.c: the slow halves of a lock: sleeping, waking, and what a fork needs.
+ *
+ * `word`: LOCK_FREE, LOCK_HELD, LOCK_AWAITED (held, and somebody sleeps), LOCK_FORKING. The last is for the
+ * thread that forks, which holds all locks meanwhile: handlers of other libraries that run then may
+ * allocate, so that thread passes. */
 #define _GNU_SOURCE
 #include "lock.h"
 
 #include <errno.h>
+#include <limits.h>
 #include <linux/futex.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
 /* Tries before sleeping: about as long as the longest critical section without a system call. */
 #define SPINS 100
+
+static __thread uint8_t forking __attribute__((tls_model("initial-exec")));
 
 static void pause_cpu(void) {
 #if defined(__x86_64__) || defined(__i386__)
@@ -18,20 +25,48 @@ static void pause_cpu(void) {
 #endif
 }
 
+static int replace(struct lock *lock, uint32_t old, uint32_t new) {
+  /* acquire: pairs with the releases in lock_release() and lock_after_fork(). */
+  return __atomic_compare_exchange_n(&lock->word, &old, new, 0, __ATOMIC_ACQUIRE, __ATOMIC_RELAXED);
+}
+
 COLD void lock_wait(struct lock *lock) {
-  int saved_errno = errno;
+  if (forking && __atomic_load_n(&lock->word, __ATOMIC_RELAXED) == LOCK_FORKING) return;
   for (int spin = 0; spin < SPINS; spin++) {
-    if (__atomic_load_n(&lock->word, __ATOMIC_RELAXED) == 0 && lock_try(lock)) return;
+    if (__atomic_load_n(&lock->word, __ATOMIC_RELAXED) == LOCK_FREE && lock_try(lock)) return;
     pause_cpu();
   }
-  /* acquire: pairs with the release in lock_release(). */
-  while (__atomic_exchange_n(&lock->word, 2, __ATOMIC_ACQUIRE) != 0)
-    syscall(SYS_futex, &lock->word, FUTEX_WAIT_PRIVATE, 2, NULL, NULL, 0);
+  int saved_errno = errno;
+  for (;;) {
+    uint32_t word = __atomic_load_n(&lock->word, __ATOMIC_RELAXED);
+    if (word == LOCK_FREE && replace(lock, LOCK_FREE, LOCK_AWAITED)) break;
+    if (word == LOCK_HELD && replace(lock, LOCK_HELD, LOCK_AWAITED)) word = LOCK_AWAITED;
+    if (word == LOCK_AWAITED || word == LOCK_FORKING) syscall(SYS_futex, &lock->word, FUTEX_WAIT_PRIVATE, word, NULL, NULL, 0);
+  }
   errno = saved_errno;
 }
 
-COLD void lock_wake(struct lock *lock) {
+static void wake(struct lock *lock, int count) {
   int saved_errno = errno;
-  syscall(SYS_futex, &lock->word, FUTEX_WAKE_PRIVATE, 1, NULL, NULL, 0);
+  syscall(SYS_futex, &lock->word, FUTEX_WAKE_PRIVATE, count, NULL, NULL, 0);
   errno = saved_errno;
+}
+
+COLD void lock_release_slowly(struct lock *lock) {
+  if (__atomic_load_n(&lock->word, __ATOMIC_RELAXED) == LOCK_FORKING) return; /* passed, not acquired */
+  /* release: as in lock_release(). */
+  __atomic_store_n(&lock->word, LOCK_FREE, __ATOMIC_RELEASE);
+  wake(lock, 1);
+}
+
+void lock_before_fork(struct lock *lock) {
+  lock_acquire(lock);
+  forking = 1;
+  __atomic_store_n(&lock->word, LOCK_FORKING, __ATOMIC_RELAXED);
+}
+
+void lock_after_fork(struct lock *lock) {
+  forking = 0;
+  __atomic_store_n(&lock->word, LOCK_FREE, __ATOMIC_RELEASE);
+  wake(lock, INT_MAX);
 }

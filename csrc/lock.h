@@ -9,29 +9,35 @@
 
 #include <stdint.h>
 
+enum { LOCK_FREE = 0, LOCK_HELD = 1, LOCK_AWAITED = 2, LOCK_FORKING = 3 };
+
 struct lock {
-  uint32_t word; /* 0 free, 1 held, 2 held and somebody sleeps */
+  uint32_t word; /* one of the above; see lock.c */
 };
 
 void lock_wait(struct lock *lock);
-void lock_wake(struct lock *lock);
-
-static inline void lock_acquire(struct lock *lock) {
-  uint32_t free = 0;
-  /* acquire: pairs with the release in lock_release(). */
-  if (UNLIKELY(!__atomic_compare_exchange_n(&lock->word, &free, 1, 0, __ATOMIC_ACQUIRE, __ATOMIC_RELAXED)))
-    lock_wait(lock);
-}
+void lock_release_slowly(struct lock *lock);
+/* Hold the lock across a fork: until the second call, in the parent and in the child, the calling thread
+ * may acquire it as if it were free. */
+void lock_before_fork(struct lock *lock);
+void lock_after_fork(struct lock *lock);
 
 /* Returns 1 with the lock held, or 0. */
 static inline int lock_try(struct lock *lock) {
-  uint32_t free = 0;
-  return __atomic_compare_exchange_n(&lock->word, &free, 1, 0, __ATOMIC_ACQUIRE, __ATOMIC_RELAXED);
+  uint32_t word = LOCK_FREE;
+  /* acquire: pairs with the release in lock_release(). */
+  return __atomic_compare_exchange_n(&lock->word, &word, LOCK_HELD, 0, __ATOMIC_ACQUIRE, __ATOMIC_RELAXED);
+}
+
+static inline void lock_acquire(struct lock *lock) {
+  if (UNLIKELY(!lock_try(lock))) lock_wait(lock);
 }
 
 static inline void lock_release(struct lock *lock) {
+  uint32_t word = LOCK_HELD;
   /* release: whoever acquires the lock next sees everything written under it. */
-  if (UNLIKELY(__atomic_exchange_n(&lock->word, 0, __ATOMIC_RELEASE) == 2)) lock_wake(lock);
+  if (UNLIKELY(!__atomic_compare_exchange_n(&lock->word, &word, LOCK_FREE, 0, __ATOMIC_RELEASE, __ATOMIC_RELAXED)))
+    lock_release_slowly(lock);
 }
 
 #endif

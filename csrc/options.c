@@ -11,7 +11,7 @@
 #include <stdlib.h>
 
 struct options options = {
-    .sbrk = 1, .purge_delay = 500, .huge_cache = 65536, .background = 1,
+    .sbrk = 1, .purge_delay = 300, .huge_cache = 65536, .background = 1,
 };
 
 struct option_row {

@@ -6,9 +6,9 @@
  * thread that sends it takes it in at once.
  *
  * Owner:     orphan_lock; orphanage.remote as any arena's.
- * Invariant: P1  an orphan with a free, purged or fresh block is on listed[its class]
- *                (PLACE_LISTED, or PLACE_SWEPT if it was purged since the last free); others are
- *                on `full`.
+ * Invariant: P1  an orphan with a free, purged or fresh block is on listed[its class] (PLACE_LISTED), or on
+ *                swept[its class] (PLACE_SWEPT) if it was purged since the last free; others are on
+ *                `full`.
  *            P2  an orphan's `used` is up to date, and at least 1.
  *            P3  a slot in PLACE_TORN is on torn[its class]: a thread that vanished in a fork may
  *                have been in the middle of something, so its list is made anew before it is used. */
@@ -22,50 +22,61 @@
 struct arena orphanage = {.life = ARENA_LIVE};
 struct lock orphan_lock;
 
-static struct slot_list torn[CLASS_COUNT];
-/* Orphans on listed[] and torn[]; written under the lock, read without as a hint. */
+/* The lists that an orphan can be on, by class; orphanage.listed is the one of PLACE_LISTED. */
+static struct slot_list swept[CLASS_COUNT], torn[CLASS_COUNT];
+/* Orphans on these lists; written under the lock, read without as a hint. */
 static uint32_t offered[CLASS_COUNT];
 static size_t purgeable_bytes, purged_bytes;
 
-static size_t size_of(const struct slot *slot) { return block_classes[slot->class].size; }
+size_t orphan_purgeable(void) { return __atomic_load_n(&purgeable_bytes, __ATOMIC_RELAXED); }
+size_t orphan_purged(void) { return purged_bytes; }
+
+/* What sweeping the orphan may give back. */
+static size_t sweepable(const struct slot *slot) {
+  if (slot->place != PLACE_LISTED) return 0;
+  return ((size_t)slot->fresh - slot->purged - slot->used) * block_classes[slot->class].size;
+}
 
 static void add_purgeable(size_t bytes) {
   __atomic_store_n(&purgeable_bytes, purgeable_bytes + bytes, __ATOMIC_RELAXED);
 }
 
-size_t orphan_purgeable(void) { return __atomic_load_n(&purgeable_bytes, __ATOMIC_RELAXED); }
-
-static void count_offer(const struct slot *slot, int change) {
-  uint32_t *count = &offered[slot->class];
-  __atomic_store_n(count, *count + (uint32_t)change, __ATOMIC_RELAXED);
+/* Add to (1) or take off (-1) the sums that an orphan is part of. */
+static void count(const struct slot *slot, int sign) {
+  uint32_t *slots = &offered[slot->class];
+  size_t bytes = sweepable(slot);
+  __atomic_store_n(slots, *slots + (uint32_t)sign, __ATOMIC_RELAXED);
+  add_purgeable(sign > 0 ? bytes : 0 - bytes);
 }
 
-static void offer(struct slot *slot, struct slot_list *lists) {
-  slot_list_append(&lists[slot->class], slot);
-  count_offer(slot, 1);
+static struct slot_list *list_of(const struct slot *slot) {
+  switch (slot->place) {
+    case PLACE_FULL:
+      return &orphanage.full;
+    case PLACE_SWEPT:
+      return &swept[slot->class];
+    case PLACE_TORN:
+      return &torn[slot->class];
+    default:
+      return &orphanage.listed[slot->class];
+  }
 }
 
 static void unlink_orphan(struct slot *slot) {
-  if (slot->place == PLACE_FULL) {
-    slot_list_remove(&orphanage.full, slot);
-    return;
-  }
-  slot_list_remove(slot->place == PLACE_TORN ? &torn[slot->class] : &orphanage.listed[slot->class], slot);
-  count_offer(slot, -1);
+  slot_list_remove(list_of(slot), slot);
+  if (slot->place != PLACE_FULL) count(slot, -1);
 }
 
-size_t orphan_purged(void) { return purged_bytes; }
+static void link_orphan(struct slot *slot, enum slot_place place) {
+  slot->place = (uint8_t)place;
+  slot_list_append(list_of(slot), slot);
+  if (place != PLACE_FULL) count(slot, 1);
+}
 
-static void put(struct slot *slot) {
+static void put(struct slot *slot, uint32_t now) {
   slot_set_countdown(slot, 1);
-  if (slot->used < slot->fresh || slot->fresh < slot_usable(slot)) {
-    slot->place = PLACE_LISTED;
-    offer(slot, orphanage.listed);
-    add_purgeable(((size_t)slot->fresh - slot->purged - slot->used) * size_of(slot));
-  } else {
-    slot->place = PLACE_FULL;
-    slot_list_append(&orphanage.full, slot);
-  }
+  slot->stamp = now;
+  link_orphan(slot, slot->used < slot->fresh || slot->fresh < slot_usable(slot) ? PLACE_LISTED : PLACE_FULL);
 }
 
 void orphan_give(struct slot *slot) {
@@ -73,43 +84,43 @@ void orphan_give(struct slot *slot) {
     arena_release_slot(slot);
     return;
   }
+  uint32_t now = os_now_ms();
   lock_acquire(&orphan_lock);
   __atomic_store_n(&slot->owner, &orphanage, __ATOMIC_RELAXED);
-  slot->stamp = os_now_ms();
-  put(slot);
+  put(slot, now);
   lock_release(&orphan_lock);
 }
 
 /* Make a torn slot whole; if it turns out to be free it goes back to the heap. Requires orphan_lock. */
-static void mend(struct slot *slot) {
+static void mend(struct slot *slot, uint32_t now) {
   unlink_orphan(slot);
   slot_rebuild(slot);
   if (slot->used == 0)
     arena_release_slot(slot);
   else
-    put(slot);
+    put(slot, now);
 }
 
 static void accept(struct slot *slot, struct block *block, uint32_t now) {
-  if (slot->place == PLACE_TORN) mend(slot); /* the block is still used, so the slot stays */
+  if (slot->place == PLACE_TORN) mend(slot, now); /* the block is still used, so the slot stays */
   *slot_state(slot, (uintptr_t)block) = BLOCK_FREE;
-  block->next = slot->free;
-  slot->free = block;
-  slot->used--;
-  slot->stamp = now;
   orphanage.returned++;
   orphanage.drained++;
-  if (slot->used == 0) {
+  block->next = slot->free;
+  slot->free = block;
+  if (slot->place == PLACE_PURGING) {
+    slot->used--;
+  } else if (slot->place == PLACE_LISTED && slot->used > 1) {
+    slot->used--;
+    slot->stamp = now;
+    add_purgeable(block_classes[slot->class].size);
+  } else {
     unlink_orphan(slot);
-    arena_release_slot(slot);
-    return;
+    if (--slot->used == 0)
+      arena_release_slot(slot);
+    else
+      put(slot, now);
   }
-  if (slot->place == PLACE_FULL) {
-    unlink_orphan(slot);
-    offer(slot, orphanage.listed);
-  }
-  slot->place = PLACE_LISTED;
-  add_purgeable(size_of(slot));
 }
 
 void orphan_drain(void) {
@@ -136,16 +147,22 @@ void orphan_drain(void) {
   }
 }
 
+/* The orphan of the class that has waited longest: with its pages, without, or to be mended first. */
+static struct slot *first_offer(unsigned class) {
+  while (orphanage.listed[class].first == 0 && swept[class].first == 0 && torn[class].first != 0)
+    mend(slot_at(torn[class].first), os_now_ms());
+  uint32_t number = orphanage.listed[class].first;
+  if (number == 0) number = swept[class].first;
+  return number == 0 ? NULL : slot_at(number);
+}
+
 struct slot *orphan_adopt(struct arena *arena, unsigned class) {
-  struct slot_list *listed = &orphanage.listed[class];
   /* relaxed: a hint; the lists are looked at again under the lock. */
   if (__atomic_load_n(&offered[class], __ATOMIC_RELAXED) == 0) return NULL;
   orphan_drain();
-  struct slot *slot = NULL;
   lock_acquire(&orphan_lock);
-  while (listed->first == 0 && torn[class].first != 0) mend(slot_at(torn[class].first));
-  if (listed->first != 0) {
-    slot = slot_at(listed->first);
+  struct slot *slot = first_offer(class);
+  if (slot != NULL) {
     unlink_orphan(slot);
     slot->place = PLACE_CURRENT;
     slot_set_countdown(slot, 1);
@@ -155,24 +172,43 @@ struct slot *orphan_adopt(struct arena *arena, unsigned class) {
   return slot;
 }
 
+/* Purge one orphan and put it on the list of those that were. Requires orphan_lock, and gives it up meanwhile. */
+static size_t sweep(struct slot *slot) {
+  size_t bytes = 0;
+  unlink_orphan(slot);
+  slot->place = PLACE_PURGING;
+  uint32_t pages = slot_prepare_purge(slot);
+  if (pages != 0) {
+    /* Nobody adopts the slot meanwhile; blocks may come home to its other pages. */
+    lock_release(&orphan_lock);
+    bytes = slot_purge(slot, pages);
+    orphan_drain();
+    lock_acquire(&orphan_lock);
+  }
+  if (slot->used == 0)
+    arena_release_slot(slot);
+  else
+    link_orphan(slot, PLACE_SWEPT);
+  return bytes;
+}
+
 size_t orphan_purge(uint32_t now, uint32_t delay) {
   size_t purged = 0;
-  if (orphan_purgeable() == 0 || !lock_try(&orphan_lock)) return 0;
-  size_t left = 0;
+  if (orphan_purgeable() == 0) return 0;
+  lock_acquire(&orphan_lock);
   for (unsigned class = 0; class < CLASS_COUNT; class++) {
-    for (uint32_t number = orphanage.listed[class].first; number != 0; number = slot_at(number)->next) {
-      struct slot *slot = slot_at(number);
-      if (slot->place == PLACE_SWEPT) continue;
-      if (now - slot->stamp < delay) {
-        left += ((size_t)slot->fresh - slot->purged - slot->used) * size_of(slot);
-        continue;
+    /* Each slot that is on the list now comes first once. */
+    for (uint32_t left = offered[class]; left > 0 && orphanage.listed[class].first != 0; left--) {
+      struct slot *slot = slot_at(orphanage.listed[class].first);
+      if (now - slot->stamp >= delay) {
+        purged += sweep(slot);
+      } else {
+        slot_list_remove(&orphanage.listed[class], slot);
+        slot_list_append(&orphanage.listed[class], slot);
       }
-      purged += slot_purge(slot);
-      slot->place = PLACE_SWEPT;
     }
   }
   purged_bytes += purged;
-  __atomic_store_n(&purgeable_bytes, left, __ATOMIC_RELAXED);
   lock_release(&orphan_lock);
   orphan_drain();
   return purged;
@@ -185,6 +221,10 @@ void orphan_inherit(struct slot *slot) {
   }
   __atomic_store_n(&slot->owner, &orphanage, __ATOMIC_RELAXED);
   slot_set_countdown(slot, 1);
-  slot->place = PLACE_TORN;
-  offer(slot, torn);
+  link_orphan(slot, PLACE_TORN);
+}
+
+int orphan_is_linked(const struct slot *slot) {
+  const struct slot_list *list = list_of(slot);
+  return slot_list_has(list, slot);
 }

@@ -20,6 +20,8 @@ size_t orphan_purge(uint32_t now, uint32_t delay);
 size_t orphan_purgeable(void);
 /* Bytes ever purged in orphans. */
 size_t orphan_purged(void);
+/* 1 if the orphan is on the list that its place says. Requires orphan_lock. */
+int orphan_is_linked(const struct slot *slot);
 /* Take over, in a forked child, the slots of threads that are not there any more. */
 void orphan_inherit(struct slot *slot);
 

@@ -5,7 +5,12 @@
  * that frees much and then sleeps has no slow path, so a thread is started once there is much to
  * purge; it goes when nothing is left.
  *
- * Owner:     `last_tick` and `running` are atomics on their own; nothing else is kept here.
+ * free() is called with the C library's own locks held (it frees stacks under the lock that
+ * pthread_create() takes), so the thread is made by clone() itself. The C library does not know of it: it
+ * stays as fast for programs of one thread as it was, and the thread may use nothing of it but
+ * bare system calls. Its thread-local storage is a block of zeros of its own.
+ *
+ * Owner:     the atomics below, each on its own; purge_lock is held while purging.
  * Invariant: G1  at most one background thread exists; it holds no lock while it sleeps, has all
  *                signals blocked, and never allocates. */
 #define _GNU_SOURCE
@@ -21,21 +26,26 @@
 #include "os.h"
 
 #include <errno.h>
-#include <limits.h>
-#include <pthread.h>
+#include <sched.h>
 #include <signal.h>
+#include <stddef.h>
+#include <string.h>
+#include <sys/syscall.h>
 #include <time.h>
+#include <unistd.h>
 
 #define TICK_MS 100u
-/* Stack of the background thread, above what the C library demands: it calls madvise. */
-#define STACK_BYTES ((size_t)64 << 10)
+/* The background thread's stack, of which it uses a few KiB, and the room around its thread pointer. */
+#define STACK_BYTES ((size_t)32 << 10)
+#define STORAGE_BYTES ((ptrdiff_t)512 << 10)
 /* Rounds that the background thread waits for more once nothing is left. */
 #define LAST_ROUNDS 2
 
-static struct lock purge_lock; /* held while purging */
+struct lock purge_lock;
 static uint32_t last_tick;
-static uint32_t running;
-static uint32_t refused_until; /* ms; a thread could not be started */
+static uint32_t running; /* 1 while the background thread exists; the kernel clears it */
+static uint32_t refused; /* 1 if it could not be started; purge_tick() tries again */
+static char *thread_memory; /* its stack and thread-local storage; written by whoever set `running` */
 
 static size_t purgeable(void) {
   /* relaxed: an estimate. */
@@ -59,67 +69,92 @@ size_t purge_run(uint32_t now, uint32_t delay) {
   return purged;
 }
 
-void purge_pause(void) { lock_acquire(&purge_lock); }
-void purge_resume(void) { lock_release(&purge_lock); }
+
 
 void purge_tick(uint32_t now) {
   uint32_t last = __atomic_load_n(&last_tick, __ATOMIC_RELAXED);
   if (now - last < TICK_MS || options.purge_delay < 0) return;
   if (!__atomic_compare_exchange_n(&last_tick, &last, now, 0, __ATOMIC_RELAXED, __ATOMIC_RELAXED)) return;
-  if (__atomic_load_n(&running, __ATOMIC_RELAXED) == 0 && purgeable() > 0) purge_run(now, (uint32_t)options.purge_delay);
+  __atomic_store_n(&refused, 0, __ATOMIC_RELAXED);
+  if (__atomic_load_n(&running, __ATOMIC_RELAXED) == 0 && purgeable() > 0)
+    purge_run(now, (uint32_t)options.purge_delay);
 }
 
+#if !defined(__SANITIZE_THREAD__) && !defined(__SANITIZE_ADDRESS__)
 static void sleep_ms(uint32_t ms) {
   struct timespec time = {ms / 1000, (long)(ms % 1000) * 1000000};
-  nanosleep(&time, NULL);
+  syscall(SYS_nanosleep, &time, NULL);
 }
 
-static void *background(void *unused) {
+static int background(void *unused) {
   (void)unused;
+  arena_mine = &arena_none;
   for (int idle_rounds = 0; idle_rounds < LAST_ROUNDS; idle_rounds++) {
     int delay = options.purge_delay;
     if (delay < 0) break;
-    sleep_ms((uint32_t)delay / 2 + 1);
+    sleep_ms((uint32_t)delay / 3 + 1);
     purge_run(os_now_ms(), (uint32_t)delay);
     if (purgeable() > 0) idle_rounds = -1;
   }
-  /* release: the next thread to be started sees all that this one did. */
-  __atomic_store_n(&running, 0, __ATOMIC_RELEASE);
-  return NULL;
+  return 0;
+}
+
+/* The calling thread's pointer to its thread-local storage. */
+static char *thread_pointer(void) {
+#if defined(__x86_64__)
+  char *pointer;
+  __asm__("mov %%fs:0, %0" : "=r"(pointer));
+  return pointer;
+#else
+  return __builtin_thread_pointer();
+#endif
+}
+
+/* A thread pointer into zeroed memory in which the variables that the thread uses (errno and arena_mine)
+ * are where the code expects them. Returns NULL if they are further away than there is memory. */
+static char *make_storage(char *memory) {
+  char *mine = thread_pointer(), *pointer = memory + STORAGE_BYTES / 2;
+  ptrdiff_t distances[] = {(char *)&errno - mine, (char *)&arena_mine - mine};
+  for (size_t i = 0; i < sizeof distances / sizeof distances[0]; i++)
+    if (distances[i] > STORAGE_BYTES / 2 - (ptrdiff_t)OS_PAGE || distances[i] < (ptrdiff_t)OS_PAGE - STORAGE_BYTES / 2)
+      return NULL;
+#if defined(__x86_64__)
+  memcpy(pointer, &pointer, sizeof pointer);      /* where %fs:0 finds it */
+  memcpy(pointer + 16, &pointer, sizeof pointer); /* and the C library its own data */
+#endif
+  return pointer;
 }
 
 static int start_thread(void) {
-  pthread_attr_t attributes;
-  pthread_t thread;
+  if (thread_memory == NULL) thread_memory = os_map(STORAGE_BYTES + STACK_BYTES);
+  char *storage = thread_memory == NULL ? NULL : make_storage(thread_memory);
+  if (storage == NULL) return 0;
   sigset_t all, before;
-  if (pthread_attr_init(&attributes) != 0) return 0;
-  pthread_attr_setstacksize(&attributes, STACK_BYTES + (size_t)PTHREAD_STACK_MIN);
-  pthread_attr_setdetachstate(&attributes, PTHREAD_CREATE_DETACHED);
   sigfillset(&all);
   pthread_sigmask(SIG_SETMASK, &all, &before);
-  int failed = pthread_create(&thread, &attributes, background, NULL);
+  int flags = CLONE_VM | CLONE_FS | CLONE_FILES | CLONE_SIGHAND | CLONE_THREAD | CLONE_SYSVSEM | CLONE_SETTLS |
+              CLONE_CHILD_CLEARTID;
+  int failed = clone(background, thread_memory + STORAGE_BYTES + STACK_BYTES, flags, NULL, NULL, storage, &running) < 0;
   pthread_sigmask(SIG_SETMASK, &before, NULL);
-  pthread_attr_destroy(&attributes);
   return !failed;
 }
+#else
+/* The sanitizers must know of every thread. */
+static int start_thread(void) { return 0; }
+#endif
 
 void purge_notice(void) {
   if (LIKELY(purgeable() < BACKGROUND_THRESHOLD) || !options.background || options.purge_delay < 0) return;
   uint32_t none = 0;
-  if (__atomic_load_n(&running, __ATOMIC_RELAXED) != 0) return;
-  uint32_t now = os_now_ms();
-  if ((int32_t)(now - __atomic_load_n(&refused_until, __ATOMIC_RELAXED)) < 0) return;
-  /* acquire: pairs with the release in background(). */
+  if (__atomic_load_n(&running, __ATOMIC_RELAXED) != 0 || __atomic_load_n(&refused, __ATOMIC_RELAXED) != 0) return;
+  /* acquire: what the last thread did is seen; the kernel clears `running` when it is gone. */
   if (!__atomic_compare_exchange_n(&running, &none, 1, 0, __ATOMIC_ACQUIRE, __ATOMIC_RELAXED)) return;
   int saved_errno = errno;
   if (!start_thread()) {
-    __atomic_store_n(&refused_until, now + 1000, __ATOMIC_RELAXED);
+    __atomic_store_n(&refused, 1, __ATOMIC_RELAXED);
     __atomic_store_n(&running, 0, __ATOMIC_RELEASE);
   }
   errno = saved_errno;
 }
 
-void purge_after_fork(void) {
-  purge_lock.word = 0;
-  __atomic_store_n(&running, 0, __ATOMIC_RELAXED);
-}
+void purge_after_fork(void) { __atomic_store_n(&running, 0, __ATOMIC_RELAXED); }

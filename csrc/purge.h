@@ -2,6 +2,8 @@
 #ifndef BM_PURGE_H
 #define BM_PURGE_H
 
+#include "lock.h"
+
 #include <stddef.h>
 #include <stdint.h>
 
@@ -12,9 +14,8 @@ void purge_tick(uint32_t now);
 void purge_notice(void);
 /* Purge everything that was left alone for `delay` ms; bytes given back. */
 size_t purge_run(uint32_t now, uint32_t delay);
-/* Keep the background thread out, for a look at everything at rest. */
-void purge_pause(void);
-void purge_resume(void);
+/* Held while purging; taken to keep the background thread out, for a look at everything at rest. */
+extern HIDDEN struct lock purge_lock;
 /* The forked child has no background thread. */
 void purge_after_fork(void);
 

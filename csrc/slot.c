@@ -16,7 +16,7 @@
 
 #include <string.h>
 
-#define SLOT_PAGES_MAX (SLOT_BYTES / 4096)
+static_assert(SLOT_BYTES / 4096 <= 16, "the pages of a slot are the bits of a word");
 
 
 void slot_cut(struct slot *slot, unsigned class, struct arena *arena) {
@@ -103,44 +103,46 @@ void slot_rebuild(struct slot *slot) {
   slot->used = (uint32_t)slot->fresh - slot->purged - free;
 }
 
-size_t slot_purge(struct slot *slot) {
+/* The pages that block `index` lies on, bit by bit. */
+static uint32_t pages_of(const struct block_class *class, uint32_t index) {
+  size_t first = (size_t)index * class->size / OS_PAGE;
+  size_t last = ((size_t)(index + 1) * class->size - 1) / OS_PAGE;
+  return (uint32_t)((2u << last) - (1u << first));
+}
+
+uint32_t slot_prepare_purge(struct slot *slot) {
   const struct block_class *class = &block_classes[slot->class];
-  uint8_t busy[SLOT_PAGES_MAX] = {0}, wanted[SLOT_PAGES_MAX] = {0};
-  size_t page = OS_PAGE;
-  uint32_t hole = slot_hole(slot);
-  for (uint32_t index = 0; index < class->capacity; index++) {
-    int in_hole = index - hole < class->hole;
-    uint8_t state = slot_state_of(slot, index);
-    int used = in_hole || state == BLOCK_USED || state == BLOCK_REMOTE;
-    size_t first = (size_t)index * class->size / page;
-    size_t last = ((size_t)(index + 1) * class->size - 1) / page;
-    if (!used && state == BLOCK_PURGED) continue;
-    for (size_t p = first; p <= last; p++) {
-      if (used)
-        busy[p] = 1;
-      else
-        wanted[p] = 1;
-    }
-  }
-  size_t pages = 0;
-  for (size_t p = 0; p < SLOT_BYTES / page; p++) pages += (wanted[p] &= !busy[p]);
-  if (pages == 0) return 0;
-  /* A block that loses any of its bytes leaves the list: its words may be gone. */
+  uint32_t busy = 0, wanted = 0, hole = slot_hole(slot);
+  for (uint32_t index = hole; index < hole + class->hole; index++) busy |= pages_of(class, index);
   for (uint32_t turn = 0; turn < slot->fresh; turn++) {
     uint32_t index = slot_index(slot, turn);
-    if (slot_state_of(slot, index) != BLOCK_FREE) continue;
-    size_t first = (size_t)index * class->size / page;
-    size_t last = ((size_t)(index + 1) * class->size - 1) / page;
-    for (size_t p = first; p <= last; p++)
-      if (wanted[p] && slot_state_of(slot, index) == BLOCK_FREE) slot->states[index] = BLOCK_PURGED, slot->purged++;
+    uint8_t state = slot_state_of(slot, index);
+    if (state == BLOCK_FREE)
+      wanted |= pages_of(class, index);
+    else if (state != BLOCK_PURGED)
+      busy |= pages_of(class, index);
+  }
+  wanted &= ~busy;
+  if (wanted == 0) return 0;
+  /* A block that loses any of its bytes leaves the list: its link may be gone. */
+  for (uint32_t turn = 0; turn < slot->fresh; turn++) {
+    uint32_t index = slot_index(slot, turn);
+    if (slot_state_of(slot, index) != BLOCK_FREE || (pages_of(class, index) & wanted) == 0) continue;
+    slot->states[index] = BLOCK_PURGED;
+    slot->purged++;
   }
   relink(slot);
+  return wanted;
+}
+
+size_t slot_purge(const struct slot *slot, uint32_t pages) {
   size_t purged = 0;
-  for (size_t p = 0; p < SLOT_BYTES / page;) {
-    size_t run = 0;
-    while (p + run < SLOT_BYTES / page && wanted[p + run]) run++;
-    if (run > 0 && os_purge((void *)(slot_base(slot) + p * page), run * page) == 0) purged += run * page;
-    p += run + 1;
+  while (pages != 0) {
+    unsigned start = (unsigned)__builtin_ctz(pages);
+    unsigned run = (unsigned)__builtin_ctz(~(pages >> start));
+    size_t bytes = run * OS_PAGE;
+    if (os_purge((void *)(slot_base(slot) + start * OS_PAGE), bytes) == 0) purged += bytes;
+    pages &= ~(((1u << run) - 1) << start);
   }
   return purged;
 }

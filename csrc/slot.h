@@ -70,8 +70,10 @@ uint32_t slot_carve(struct slot *slot, uint32_t count, struct block **first);
 uint32_t slot_unpurge(struct slot *slot);
 /* Make `free`, `used` and `purged` anew from the state bytes. */
 void slot_rebuild(struct slot *slot);
-/* Give back the pages that only free blocks lie on; returns bytes. Requires all the slot's
- * free blocks to be on its list. */
-size_t slot_purge(struct slot *slot);
+/* Take the blocks of pages that only free blocks lie on off the list; returns the pages, bit by bit.
+ * Requires all the slot's free blocks to be on its list. */
+uint32_t slot_prepare_purge(struct slot *slot);
+/* Give those pages back; returns bytes. The slot must not serve anybody meanwhile. */
+size_t slot_purge(const struct slot *slot, uint32_t pages);
 
 #endif

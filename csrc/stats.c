@@ -76,7 +76,7 @@ static void add_requests(const struct arena *arena, uint64_t *allocs, uint64_t *
 void bm_stats(struct bm_stats *out) {
   memset(out, 0, sizeof *out);
   if (!heap_init()) return;
-  purge_pause();
+  lock_acquire(&purge_lock);
   struct sums sums = add_up(NULL, 1);
   struct huge_totals huge;
   huge_stats(&huge);
@@ -103,7 +103,7 @@ void bm_stats(struct bm_stats *out) {
   out->purged_bytes = heap.purged_bytes + huge.released_bytes + orphan_purged();
   out->dirty_bytes = heap.dirty_bytes;
   if (arenas.forked) out->free_requests = out->alloc_requests - out->allocated_blocks;
-  purge_resume();
+  lock_release(&purge_lock);
 }
 
 struct bm_mallinfo bm_mallinfo(void) {

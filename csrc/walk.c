@@ -71,11 +71,11 @@ int bm_walk(int (*visit)(const struct bm_walk_entry *entry, void *context), void
   struct walk walk = {visit, context};
   int result = 0;
   if (!heap_init()) return 0;
-  purge_pause();
+  lock_acquire(&purge_lock);
   lock_acquire(&heap.lock);
   for (uint32_t number = CHUNK_SLOTS; number < heap.top && result == 0; number += CHUNK_SLOTS)
     if (slot_at(number)->kind != SLOT_NONE) result = walk_chunk(&walk, slot_at(number));
   lock_release(&heap.lock);
-  purge_resume();
+  lock_release(&purge_lock);
   return result != 0 ? result : huge_walk(emit_huge, &walk);
 }

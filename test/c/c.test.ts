@@ -22,6 +22,12 @@ const DOORS: Door[] = [
     env: { LD_PRELOAD: LIBRARY, BUDDYMALLOC_SBRK: '0' },
   },
   { door: 'the static library', program: 'test-static', env: {} },
+  {
+    door: 'the static library, called before libc is ready',
+    program: 'preinit-static',
+    env: { BUDDYMALLOC_PURGE_DELAY: '77' },
+  },
+  { door: 'LD_PRELOAD, called before libc is ready', program: 'preinit-libc', env: { LD_PRELOAD: LIBRARY } },
   { door: 'the static library, the heap grown by mmap', program: 'test-static', env: { BUDDYMALLOC_SBRK: '0' } },
 ];
 

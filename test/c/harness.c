@@ -121,6 +121,14 @@ void harness_expect_fatal(const char *file, int line, const char *words, const v
   harness_text(file, line, "standard error", text, expected);
 }
 
+void harness_expect_output(const char *file, int line, const char *part) {
+  char text[900];
+  int status = collect(text, sizeof text);
+  if (status != 0 || strstr(text, part) == NULL)
+    harness_fail(file, line, "wait status is 0x%x, expected 0 and \"%s\" in what it wrote: %s", (unsigned)status,
+                 part, text);
+}
+
 static const char *base_name(const char *path) {
   const char *slash = strrchr(path, '/');
   return slash != NULL ? slash + 1 : path;

@@ -46,6 +46,8 @@ int harness_fork(void);
 /* Wait for that child and demand that it died of SIGABRT after writing exactly
  * `buddymalloc: <words>: 0x<address>`. */
 void harness_expect_fatal(const char *file, int line, const char *words, const void *address);
+/* Wait for that child and demand that it wrote `part` and exited with 0. */
+void harness_expect_output(const char *file, int line, const char *part);
 /* Wait for that child and return its wait status. */
 int harness_wait(void);
 
@@ -83,6 +85,16 @@ int harness_wait(void);
       _exit(0);                                                   \
     }                                                             \
     harness_expect_fatal(__FILE__, __LINE__, words, address);     \
+  } while (0)
+
+/* The statement, in a process of its own, must write `part` to standard error. */
+#define CHECK_WRITES(part, statement)                   \
+  do {                                                  \
+    if (harness_fork()) {                               \
+      statement;                                        \
+      _exit(0);                                         \
+    }                                                   \
+    harness_expect_output(__FILE__, __LINE__, part);    \
   } while (0)
 
 /* The statements of `body` run in a process of their own, which must exit with 0. */

@@ -1,0 +1,186 @@
+/* chunk_test.c: the buddy system of whole slots: freelist.c, heap.c and chunk.c. */
+#include "harness.h"
+
+#include "buddymalloc.h"
+#include "chunk.h"
+#include "content.h"
+#include "freelist.h"
+#include "heap.h"
+
+#include <unistd.h>
+
+static void begin(void) {
+  CHECK(heap_init());
+  lock_acquire(&heap.lock);
+}
+
+static void end(void) { lock_release(&heap.lock); }
+
+static struct slot *take(uint32_t count) {
+  struct slot *slot = chunk_take(count);
+  CHECK(slot != NULL);
+  slot->kind = SLOT_LARGE;
+  slot->used = count;
+  for (uint32_t i = 1; i < count; i++) slot[i].kind = SLOT_REST;
+  return slot;
+}
+
+static uint32_t count_free(unsigned order) {
+  uint32_t count = 0;
+  for (uint32_t number = heap.blocks[order - SLOT_ORDER]; number != 0; number = slot_at(number)->next) count++;
+  return count;
+}
+
+TEST("a split produces two buddies of half the size, which differ in one address bit") {
+  begin();
+  struct slot *slot = take(CHUNK_SLOTS);
+  slot->kind = SLOT_FREE;
+  slot->order = CHUNK_ORDER;
+  for (unsigned order = CHUNK_ORDER; order-- > SLOT_ORDER;) {
+    chunk_split(slot);
+    struct slot *upper = slot_at(heap.blocks[order - SLOT_ORDER]);
+    CHECK_EQ(slot->order, order);
+    CHECK_EQ(upper->order, order);
+    CHECK_EQ(slot_base(slot) ^ slot_base(upper), (uintptr_t)1 << order);
+    CHECK_EQ(block_buddy(slot_base(slot), order), slot_base(upper));
+  }
+  uint32_t chunks = count_free(CHUNK_ORDER);
+  chunk_give(slot, 1);
+  CHECK_EQ(count_free(CHUNK_ORDER), chunks + 1);
+  end();
+}
+
+/* Blocks smaller than a chunk, taken so that a test sees only what it gives. */
+struct crumbs {
+  struct slot *slots[256];
+  uint32_t count;
+};
+
+static void take_crumbs(struct crumbs *crumbs) {
+  crumbs->count = 0;
+  for (unsigned order = SLOT_ORDER; order < CHUNK_ORDER; order++)
+    while (heap.blocks[order - SLOT_ORDER] != 0) {
+      CHECK_LE(crumbs->count, 255);
+      crumbs->slots[crumbs->count++] = take(1u << (order - SLOT_ORDER));
+    }
+}
+
+static void give_crumbs(const struct crumbs *crumbs) {
+  for (uint32_t i = 0; i < crumbs->count; i++) chunk_give(crumbs->slots[i], crumbs->slots[i]->used);
+}
+
+TEST("taking splits the smallest free block that is large enough") {
+  begin();
+  struct crumbs crumbs;
+  take_crumbs(&crumbs);
+  struct slot *whole = take(CHUNK_SLOTS);
+  uint32_t chunks = count_free(CHUNK_ORDER);
+  chunk_give(whole + 2, 2);
+  chunk_give(whole + 8, 8);
+  chunk_give(whole + 32, 32);
+  CHECK_EQ(chunk_take(1), whole + 2);
+  whole[2].kind = SLOT_LARGE;
+  whole[2].used = 1;
+  CHECK_EQ(take(4), whole + 8);
+  CHECK_EQ(take(16), whole + 32);
+  CHECK_EQ(count_free(CHUNK_ORDER), chunks);
+  chunk_give(whole + 32, 16);
+  chunk_give(whole + 8, 4);
+  chunk_give(whole + 2, 1);
+  chunk_give(whole, 2);
+  chunk_give(whole + 4, 4);
+  chunk_give(whole + 16, 16);
+  CHECK_EQ(count_free(CHUNK_ORDER), chunks + 1);
+  give_crumbs(&crumbs);
+  end();
+}
+
+TEST("a block of any number of slots is aligned to the next power of two, and giving it back restores the chunk") {
+  begin();
+  struct slot *keeper = take(1);
+  for (uint32_t count = 1; count <= CHUNK_SLOTS; count++) {
+    uint32_t free_before = 0;
+    for (unsigned order = SLOT_ORDER; order <= CHUNK_ORDER; order++) free_before += count_free(order);
+    struct slot *slot = take(count);
+    uintptr_t rounded = 1;
+    while (rounded < count) rounded *= 2;
+    CHECK_EQ(slot_base(slot) % (rounded * SLOT_BYTES), 0);
+    chunk_give(slot, count);
+    uint32_t free_after = 0;
+    for (unsigned order = SLOT_ORDER; order <= CHUNK_ORDER; order++) free_after += count_free(order);
+    CHECK_LE(free_after, free_before + 1);
+  }
+  chunk_give(keeper, 1);
+  end();
+}
+
+TEST("blocks taken and given at random never overlap, and coalesce to whole chunks at the end") {
+  enum { LIVE = 200, STEPS = 100000 };
+  static struct slot *live[LIVE];
+  static uint32_t counts[LIVE];
+  static uint8_t taken[1 << 16];
+  begin();
+  uint64_t state = 42;
+  for (unsigned step = 0; step < STEPS; step++) {
+    size_t at = random_below(&state, LIVE);
+    if (live[at] == NULL) {
+      counts[at] = 1 + (uint32_t)random_below(&state, (size_t)1 << random_below(&state, 7)) % CHUNK_SLOTS;
+      live[at] = take(counts[at]);
+    }
+    uint32_t first = slot_number(live[at]);
+    CHECK_LE(first + counts[at], sizeof taken);
+    uint8_t expected = taken[first];
+    for (uint32_t i = 0; i < counts[at]; i++) {
+      CHECK_EQ(taken[first + i], expected);
+      taken[first + i] = !expected;
+    }
+    if (!expected) continue;
+    chunk_give(live[at], counts[at]);
+    live[at] = NULL;
+  }
+  for (size_t at = 0; at < LIVE; at++)
+    if (live[at] != NULL) chunk_give(live[at], counts[at]);
+  end();
+}
+
+TEST("a block grows into the free slots behind it, and only into those") {
+  begin();
+  struct slot *slot = take(CHUNK_SLOTS);
+  uint32_t chunks = count_free(CHUNK_ORDER);
+  chunk_give(slot + 1, 20);
+  CHECK_EQ(chunk_extend(slot + 1, 21), 0);
+  CHECK_EQ(chunk_extend(slot + 1, 5), 1);
+  CHECK_EQ(chunk_extend(slot + 6, 15), 1);
+  CHECK_EQ(chunk_extend(slot + 21, 1), 0);
+  chunk_give(slot + CHUNK_SLOTS - 1, 1);
+  CHECK_EQ(chunk_extend(slot + CHUNK_SLOTS - 1, 2), 0);
+  CHECK_EQ(chunk_extend(slot + CHUNK_SLOTS - 1, 1), 1);
+  chunk_give(slot, CHUNK_SLOTS);
+  CHECK_EQ(count_free(CHUNK_ORDER), chunks + 1);
+  end();
+}
+
+TEST("a list of slots keeps its order through append, prepend and remove") {
+  begin();
+  struct slot *slots = take(8);
+  struct slot_list list = {0, 0};
+  slot_list_append(&list, slots + 1);
+  slot_list_append(&list, slots + 2);
+  slot_list_prepend(&list, slots);
+  slot_list_append(&list, slots + 3);
+  slot_list_remove(&list, slots + 1);
+  uint32_t expected[] = {slot_number(slots), slot_number(slots + 2), slot_number(slots + 3), 0};
+  uint32_t number = list.first;
+  for (size_t i = 0; i < 4; i++) {
+    CHECK_EQ(number, expected[i]);
+    if (number != 0) number = slot_at(number)->next;
+  }
+  slot_list_remove(&list, slots + 3);
+  CHECK_EQ(list.last, slot_number(slots + 2));
+  slot_list_remove(&list, slots);
+  slot_list_remove(&list, slots + 2);
+  CHECK_EQ(list.first, 0);
+  CHECK_EQ(list.last, 0);
+  chunk_give(slots, 8);
+  end();
+}

@@ -1,5 +1,5 @@
 /* common.c: parameters, clock, random numbers, memory in use, output.
- * Owner:     the main thread, but for clock_ns, rng_*, take and touch, which any thread may call.
+ * Owner:     the main thread, but for the clocks, rng_*, take and touch, which any thread may call.
  * Cost:      no function here calls malloc, except take(). */
 #include "common.h"
 
@@ -45,11 +45,15 @@ size_t scaled(size_t count) {
   return result > 0 ? result : 1;
 }
 
-uint64_t clock_ns(void) {
+static uint64_t read_clock(clockid_t clock) {
   struct timespec now;
-  clock_gettime(CLOCK_MONOTONIC, &now);
+  clock_gettime(clock, &now);
   return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
 }
+
+uint64_t clock_ns(void) { return read_clock(CLOCK_MONOTONIC); }
+
+uint64_t cpu_ns(void) { return read_clock(CLOCK_PROCESS_CPUTIME_ID); }
 
 struct rng rng_of(uint64_t seed) {
   return (struct rng){seed * 0x9E3779B97F4A7C15u + 0x2545F4914F6CDD1Du};
@@ -156,8 +160,8 @@ void out_series(const char *key, const double *values, size_t count) {
   out_text(count == 0 ? "[]" : "]", count == 0 ? 2 : 1);
 }
 
-void out_cost(size_t operations, uint64_t start_ns) {
-  double elapsed_ns = (double)(clock_ns() - start_ns);
+void out_cost(size_t operations, uint64_t start_cpu_ns) {
+  double elapsed_ns = (double)(cpu_ns() - start_cpu_ns);
   out_number("operations", (double)operations);
   out_number("ns_per_op", elapsed_ns / (double)operations);
 }

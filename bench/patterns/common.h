@@ -36,7 +36,8 @@ void params_init(int count, char *const *words);
 /* A count of operations, multiplied by the parameter scale_percent. */
 size_t scaled(size_t count);
 
-uint64_t clock_ns(void);
+uint64_t clock_ns(void); /* the time that passes */
+uint64_t cpu_ns(void);   /* processor time of all threads of this process */
 
 /* xorshift64*: quick, and the same sequence in every run. */
 struct rng {
@@ -74,8 +75,8 @@ void out_series(const char *key, const double *values, size_t count);
 /* Write the line to standard output. */
 void out_flush(void);
 
-/* Report operations and their cost, from `start_ns` (clock_ns) to now. */
-void out_cost(size_t operations, uint64_t start_ns);
+/* Report operations and their cost in processor time, from `start_cpu_ns` to now. */
+void out_cost(size_t operations, uint64_t start_cpu_ns);
 
 _Noreturn void die(const char *why);
 

@@ -12,13 +12,13 @@ static void run_live_set(void) {
   struct rng rng = rng_of(live);
   void **blocks = table_map(live * sizeof *blocks);
   for (size_t i = 0; i < live; i++) blocks[i] = take(16 + rng_below(&rng, 497));
-  uint64_t start_ns = clock_ns();
+  uint64_t start_cpu_ns = cpu_ns();
   for (size_t i = 0; i < count; i++) {
     size_t at = rng_below(&rng, live);
     free(blocks[at]);
     blocks[at] = take(16 + rng_below(&rng, 497));
   }
-  out_cost(count, start_ns);
+  out_cost(count, start_cpu_ns);
   out_bytes("rss_now", rss_bytes() - live * sizeof *blocks);
 }
 
@@ -28,12 +28,12 @@ static void run_block_size(void) {
   size_t live = size < 8 * MIB ? 64 : 512 * MIB / size;
   size_t count = scaled(param("count", size <= 32 * KIB ? 10000000 : 40000 + 60 * GIB / size));
   void **blocks = table_map(live * sizeof *blocks);
-  uint64_t start_ns = clock_ns();
+  uint64_t start_cpu_ns = cpu_ns();
   for (size_t i = 0; i < count; i++) {
     free(blocks[i % live]);
     blocks[i % live] = take(size);
   }
-  out_cost(count, start_ns);
+  out_cost(count, start_cpu_ns);
   for (size_t i = 0; i < live; i++) free(blocks[i]);
 }
 
@@ -53,12 +53,12 @@ static void run_age(void) {
   size_t live = 0;
   double costs[AGE_POINTS];
   double rss[AGE_POINTS];
-  uint64_t all_start_ns = clock_ns();
+  uint64_t all_start_cpu_ns = cpu_ns();
   for (size_t point = 0; point < AGE_POINTS; point++) {
     /* The middle size wanders from small to large and back, four times in a life. */
     size_t phase = point % (AGE_POINTS / 4);
     size_t high = 64ul << (phase < 5 ? phase : 9 - phase);
-    uint64_t start_ns = clock_ns();
+    uint64_t start_cpu_ns = cpu_ns();
     for (size_t i = 0; i < count; i++) {
       while (live > 0 && (live_bytes >= bytes || live == room)) {
         size_t at = rng_below(&rng, live);
@@ -73,10 +73,10 @@ static void run_age(void) {
       sizes[live++] = (uint32_t)size;
       live_bytes += size;
     }
-    costs[point] = (double)(clock_ns() - start_ns) / (double)count;
+    costs[point] = (double)(cpu_ns() - start_cpu_ns) / (double)count;
     rss[point] = (double)(rss_bytes() - before) / (double)live_bytes;
   }
-  out_cost(count * AGE_POINTS, all_start_ns);
+  out_cost(count * AGE_POINTS, all_start_cpu_ns);
   out_series("ns_by_age", costs, AGE_POINTS);
   out_series("rss_per_live_by_age", rss, AGE_POINTS);
   out_bytes("rss_peak", rss_peak_bytes());

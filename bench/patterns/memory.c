@@ -92,13 +92,13 @@ static void run_victims(enum victims victims) {
   }
   pthread_t running[THREADS_MAX];
   size_t before = rss_bytes();
-  uint64_t start_ns = clock_ns();
+  uint64_t start_cpu_ns = cpu_ns();
   threads_start(running, threads, share_body, shares, sizeof *shares);
   pthread_barrier_wait(&barrier);
   size_t peak = rss_bytes() - before;
   pthread_barrier_wait(&barrier);
   pthread_barrier_wait(&barrier);
-  uint64_t busy_ns = clock_ns() - start_ns;
+  uint64_t busy_ns = cpu_ns() - start_cpu_ns;
   size_t at_once = rss_bytes();
   sleep_ms(idle_ms);
   size_t later = rss_bytes();

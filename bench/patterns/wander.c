@@ -38,7 +38,7 @@ static void run_wander(void) {
     void **blocks = table_map(live * sizeof *blocks);
     work[i] = (struct wander_work){blocks, live, steps, 0, param("high", 4096)};
   }
-  uint64_t start_ns = clock_ns();
+  uint64_t start_cpu_ns = cpu_ns();
   pthread_t running[THREADS_MAX];
   threads_start(running, threads, wander_body, work, sizeof *work);
   for (size_t generation = 1; generation < generations; generation++) {
@@ -50,7 +50,7 @@ static void run_wander(void) {
     }
   }
   threads_join(running, threads);
-  out_cost(generations * threads * steps, start_ns);
+  out_cost(generations * threads * steps, start_cpu_ns);
   out_bytes("rss_peak", rss_peak_bytes());
 }
 
@@ -70,11 +70,11 @@ static void run_thread_exit(void) {
   size_t rounds = scaled(param("count", 20000)) / at_once + 1;
   size_t blocks[THREADS_MAX];
   for (size_t i = 0; i < at_once; i++) blocks[i] = param("blocks", 16);
-  uint64_t start_ns = clock_ns();
+  uint64_t start_cpu_ns = cpu_ns();
   for (size_t round = 0; round < rounds; round++) {
     threads_run(at_once, brief_body, blocks, sizeof *blocks);
   }
-  out_cost(rounds * at_once, start_ns);
+  out_cost(rounds * at_once, start_cpu_ns);
 }
 
 const struct pattern wander_patterns[] = {

@@ -140,9 +140,11 @@ export function curveChart(curve: Curve, results: readonly Measured[]): string |
       name: curve.axis,
       type: 'log',
       logBase: 2,
+      min: points[0]?.at,
+      max: points.at(-1)?.at,
       axisLabel: { formatter: (value: number) => shortNumber(value, curve.axis) },
     },
-    { name: 'ns per operation', type: 'log' },
+    { name: 'ns of CPU time per operation', type: 'log' },
     allocatorsIn(points.map(({ measured }) => measured)).map((name) => ({
       name,
       data: points.map(({ at, measured }) => [at, medianOf(measured, name, cost) ?? '-']),
@@ -173,8 +175,8 @@ function lineChart(title: string, x: Axis, y: Axis, lines: { name: string; data:
   return draw(
     {
       title: { text: title, left: 'center' },
-      legend: { top: 32, itemGap: 28 },
-      grid: { left: 80, right: 40, top: 70, bottom: 60 },
+      legend: { top: 40, itemGap: 28 },
+      grid: { left: 80, right: 40, top: 76, bottom: 60 },
       xAxis: { ...x, ...middle, nameGap: 30 },
       yAxis: { ...y, ...middle },
       series: lines.map(({ name, data }) => ({

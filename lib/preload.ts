@@ -36,12 +36,13 @@ export interface StartFailure {
  * same signal. Returns only if the command could not be started.
  */
 export function runPreloaded(library: string, command: string, args: string[]): Promise<StartFailure> {
+  // The handlers first: the command may already run, and a signal arrive, before spawn() returns.
+  const forward = (signal: NodeJS.Signals) => child.kill(signal);
+  for (const signal of FORWARDED) process.on(signal, forward);
   const child = spawn(command, args, {
     stdio: 'inherit',
     env: { ...process.env, LD_PRELOAD: preloadList(library) },
   });
-  const forward = (signal: NodeJS.Signals) => child.kill(signal);
-  for (const signal of FORWARDED) process.on(signal, forward);
   return new Promise((resolve) => {
     child.on('error', (error: NodeJS.ErrnoException) => {
       resolve(

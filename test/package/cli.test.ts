@@ -44,8 +44,11 @@ describe('buddymalloc run', () => {
   });
 
   it.each(['SIGTERM', 'SIGINT', 'SIGHUP', 'SIGUSR2'] as const)('passes %s on to the command', async (name) => {
-    const script = `trap 'echo got it; exit 9' ${name.slice(3)}; echo ready; while :; do sleep 0.05; done`;
-    const command = cli(['run', '--', 'sh', '-c', script]);
+    const script = `
+      process.on('${name}', () => { console.log('got it'); process.exit(9); });
+      console.log('ready');
+      setInterval(() => {}, 1000);`;
+    const command = cli(['run', '--', process.execPath, '--eval', script]);
     command.stdout.once('data', () => command.kill(name));
     const { stdout, exitCode } = await command;
     expect({ stdout, exitCode }).toEqual({ stdout: 'ready\ngot it', exitCode: 9 });

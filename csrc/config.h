@@ -66,7 +66,7 @@
 #define IDLE_SLOT_MS 200u
 #endif
 #ifndef ORPHAN_DIVISOR
-#define ORPHAN_DIVISOR 2u
+#define ORPHAN_DIVISOR 3u
 #endif
 /* Free memory that may be purged, bytes, before a thread is started to do so. */
 #ifndef BACKGROUND_THRESHOLD

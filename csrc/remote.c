@@ -75,13 +75,22 @@ void remote_forward(struct arena *arena) {
   }
 }
 
-void remote_free(struct arena *arena, struct slot *slot, void *address) {
-  uint8_t *state = slot_state(slot, (uintptr_t)address);
-  if (UNLIKELY(state == NULL)) fatal(FATAL_INTERIOR, address);
+/* Mark the block as on its way, if it is one and in the program's hands. */
+static inline void leave(const struct slot *slot, const struct block *block) {
+#if !BM_UNCHECKED
+  uint8_t *state = slot_state(slot, (uintptr_t)block);
+  if (UNLIKELY(state == NULL)) fatal(FATAL_INTERIOR, block);
   /* relaxed: the queue orders the block; the exchange only decides between two frees. */
   if (UNLIKELY(__atomic_exchange_n(state, BLOCK_REMOTE, __ATOMIC_RELAXED) != BLOCK_USED))
-    fatal(FATAL_DOUBLE_FREE, address);
+    fatal(FATAL_DOUBLE_FREE, block);
+#else
+  (void)slot, (void)block;
+#endif
+}
+
+void remote_free(struct arena *arena, struct slot *slot, void *address) {
   struct block *block = address;
+  leave(slot, block);
   if (UNLIKELY(arena_is_none(arena))) {
     __atomic_fetch_add(&orphanage.sent, 1, __ATOMIC_RELAXED);
     remote_reroute(block);

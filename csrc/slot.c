@@ -91,6 +91,11 @@ static uint32_t relink(struct slot *slot) {
 }
 
 void slot_rebuild(struct slot *slot) {
+  if (BM_UNCHECKED) { /* as above: what was free is lost to the child */
+    slot->free = NULL;
+    slot->used = slot->fresh;
+    return;
+  }
   slot->purged = 0;
   for (uint32_t turn = 0; turn < slot_usable(slot); turn++) {
     uint32_t index = slot_index(slot, turn);
@@ -111,6 +116,7 @@ static uint32_t pages_of(const struct block_class *class, uint32_t index) {
 }
 
 uint32_t slot_prepare_purge(struct slot *slot) {
+  if (BM_UNCHECKED) return 0; /* which blocks are free is not written down */
   const struct block_class *class = &block_classes[slot->class];
   uint32_t busy = 0, wanted = 0, hole = slot_hole(slot);
   for (uint32_t index = hole; index < hole + class->hole; index++) busy |= pages_of(class, index);

@@ -26,7 +26,7 @@ function powersOfTwo(low: number, high: number, step: number): number[] {
 
 /** The live set may take half of the memory that is free now. */
 const LIVE_SETS = powersOfTwo(MIB, 8192 * MIB, 2).filter((bytes) => bytes <= Math.max(freemem() / 2, 256 * MIB));
-const QUICK_LIVE_SETS = [MIB, 16 * MIB, 128 * MIB];
+const QUICK_LIVE_SETS = [MIB, 8 * MIB, 64 * MIB];
 const QUICK_THREADS = [1, 4, 16];
 const QUICK_SIZES = [64, 4096, 256 * 1024, 16 * MIB];
 

@@ -85,7 +85,7 @@ const rows: [string, string, PatternOptions?][] = [
   ['exchange threads=8', 'threads free what they find in shared places'],
   ['neighbours', 'two threads write neighbouring blocks', quick],
   ['neighbours inherited=1', 'the same, from blocks that a third one allocated'],
-  ['large', 'blocks of 5 to 25 MiB kept and replaced at random', { quick: true, quickPercent: 25 }],
+  ['large', 'blocks of 5 to 25 MiB kept and replaced at random', { quick: true, quickPercent: 15 }],
   ['realloc-double', 'vectors that double to 1 MiB', quick],
   ['realloc-double max=64M vectors=2', 'vectors that double to 64 MiB'],
   ['realloc-step', 'one block grown by 64 KiB to 256 MiB', { quick: true, quickParameters: ['max=16M'], roundsMax: 3 }],

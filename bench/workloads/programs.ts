@@ -15,12 +15,12 @@ async function writeOnce(file: string, text: () => string): Promise<void> {
 }
 
 const pick = (place: Place, full: number, quick: number): number => (place.quick ? quick : full);
-const cFile = (place: Place): string => join(place.inputs, `source-${pick(place, 60, 20)}.c`);
-const smtFile = (place: Place): string => join(place.inputs, `problem-${pick(place, 600, 300)}.smt2`);
+const cFile = (place: Place): string => join(place.inputs, `source-${pick(place, 60, 12)}.c`);
+const smtFile = (place: Place): string => join(place.inputs, `problem-${pick(place, 600, 150)}.smt2`);
 const repository = (place: Place): string => join(place.inputs, `repository-${pick(place, 1500, 400)}.git`);
 
 async function prepareSource(place: Place): Promise<void> {
-  await writeOnce(cFile(place), () => cSource(pick(place, 60, 20)));
+  await writeOnce(cFile(place), () => cSource(pick(place, 60, 12)));
 }
 
 async function prepareRepository(place: Place): Promise<void> {
@@ -98,7 +98,7 @@ export const programs: Workload[] = [
     quick: true,
     needs: ['redis-server', 'redis-cli'],
     linkedWithAllocator: true,
-    command: (place) => redisCommand(place, pick(place, 200_000, 50_000)),
+    command: (place) => redisCommand(place, pick(place, 200_000, 25_000)),
   },
   {
     name: 'z3',
@@ -106,7 +106,7 @@ export const programs: Workload[] = [
     what: 'solves linear arithmetic with functions',
     quick: true,
     needs: ['z3'],
-    prepare: (place) => writeOnce(smtFile(place), () => smtProblem(pick(place, 600, 300))),
+    prepare: (place) => writeOnce(smtFile(place), () => smtProblem(pick(place, 600, 150))),
     command: (place) => ({ program: 'z3', args: [smtFile(place)] }),
   },
   {

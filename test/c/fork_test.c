@@ -68,14 +68,14 @@ static void work_in_child(void) {
 TEST("a child forked while other threads allocate can free their blocks, allocate, and start threads") {
   pthread_t threads[THREADS];
   start_threads(threads);
-  for (unsigned round = 0; round < 200; round++) CHECK_EXITS(work_in_child());
+  for (unsigned round = 0; round < 100; round++) CHECK_EXITS(work_in_child());
   stop_threads(threads);
 }
 
 TEST("grandchildren forked from forked children can allocate and free") {
   pthread_t threads[THREADS];
   start_threads(threads);
-  for (unsigned round = 0; round < 20; round++)
+  for (unsigned round = 0; round < 10; round++)
     CHECK_EXITS({
       work_in_child();
       memset(shared, 0, sizeof shared);

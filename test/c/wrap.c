@@ -3,6 +3,8 @@
 
 #include <errno.h>
 #include <limits.h>
+#include <pthread.h>
+#include <sched.h>
 #include <stdarg.h>
 #include <stdlib.h>
 #include <sys/mman.h>
@@ -15,8 +17,7 @@ void *__real_mremap(void *address, size_t old_bytes, size_t new_bytes, int flags
 int __real_madvise(void *address, size_t bytes, int advice);
 int __real_pthread_key_create(pthread_key_t *key, void (*destructor)(void *));
 int __real_pthread_setspecific(pthread_key_t key, const void *value);
-int __real_pthread_create(pthread_t *thread, const pthread_attr_t *attributes, void *(*body)(void *),
-                          void *argument);
+int __real_clone(int (*body)(void *), void *stack, int flags, void *argument, ...);
 
 void *__wrap_sbrk(intptr_t bytes);
 void *__wrap_mmap(void *address, size_t bytes, int protection, int flags, int fd, off_t offset);
@@ -25,8 +26,7 @@ void *__wrap_mremap(void *address, size_t old_bytes, size_t new_bytes, int flags
 int __wrap_madvise(void *address, size_t bytes, int advice);
 int __wrap_pthread_key_create(pthread_key_t *key, void (*destructor)(void *));
 int __wrap_pthread_setspecific(pthread_key_t key, const void *value);
-int __wrap_pthread_create(pthread_t *thread, const pthread_attr_t *attributes, void *(*body)(void *),
-                          void *argument);
+int __wrap_clone(int (*body)(void *), void *stack, int flags, void *argument, ...);
 
 static unsigned armed_calls;
 static unsigned long made, fail_from, fail_count;
@@ -67,10 +67,6 @@ unsigned long wrap_disarm(void) {
 void wrap_disturb_sbrk(void (*disturb)(void)) { disturbance = disturb; }
 
 void *wrap_real_sbrk(intptr_t bytes) { return __real_sbrk(bytes); }
-
-int wrap_real_thread(pthread_t *thread, void *(*body)(void *), void *argument) {
-  return __real_pthread_create(thread, NULL, body, argument);
-}
 
 void *__wrap_sbrk(intptr_t bytes) {
   if (fails(WRAPPED_SBRK)) {
@@ -121,7 +117,16 @@ int __wrap_pthread_setspecific(pthread_key_t key, const void *value) {
   return fails(WRAPPED_KEY) ? ENOMEM : __real_pthread_setspecific(key, value);
 }
 
-int __wrap_pthread_create(pthread_t *thread, const pthread_attr_t *attributes, void *(*body)(void *),
-                          void *argument) {
-  return fails(WRAPPED_THREAD) ? EAGAIN : __real_pthread_create(thread, attributes, body, argument);
+int __wrap_clone(int (*body)(void *), void *stack, int flags, void *argument, ...) {
+  if (fails(WRAPPED_CLONE)) {
+    errno = EAGAIN;
+    return -1;
+  }
+  va_list rest;
+  va_start(rest, argument);
+  void *parent_tid = va_arg(rest, void *);
+  void *storage = va_arg(rest, void *);
+  void *child_tid = va_arg(rest, void *);
+  va_end(rest);
+  return __real_clone(body, stack, flags, argument, parent_tid, storage, child_tid);
 }

@@ -5,7 +5,6 @@
 #ifndef TEST_C_WRAP_H
 #define TEST_C_WRAP_H
 
-#include <pthread.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -16,7 +15,7 @@ enum wrapped_call {
   WRAPPED_MREMAP = 8,
   WRAPPED_MADVISE = 16,
   WRAPPED_KEY = 32,    /* pthread_key_create, pthread_setspecific */
-  WRAPPED_THREAD = 64, /* pthread_create by the library */
+  WRAPPED_CLONE = 64,  /* clone(), for the thread that purges */
   WRAPPED_ALL = 127
 };
 
@@ -31,7 +30,5 @@ unsigned long wrap_disarm(void);
 void wrap_disturb_sbrk(void (*disturb)(void));
 /* Bytes added to the break by the real sbrk(). */
 void *wrap_real_sbrk(intptr_t bytes);
-/* pthread_create() that is never made to fail. */
-int wrap_real_thread(pthread_t *thread, void *(*body)(void *), void *argument);
 
 #endif

@@ -46,20 +46,21 @@ static void *grow_by_mmap(void) {
 /* One more chunk, as one free block on no list; NULL if the system has none. */
 static struct slot *grow(void) {
   void *chunk = NULL;
+  int by_sbrk = 0;
   if (!heap.sbrk_failed && options.sbrk) {
     chunk = grow_by_sbrk();
-    if (chunk != NULL)
-      heap.sbrk_bytes += CHUNK_BYTES;
-    else
-      heap.sbrk_failed = 1;
+    by_sbrk = chunk != NULL;
+    heap.sbrk_failed = chunk == NULL;
   }
-  if (chunk == NULL) {
-    chunk = grow_by_mmap();
-    if (chunk == NULL) return NULL;
-    heap.mmap_bytes += CHUNK_BYTES;
-  }
-  if (options.hugepages) os_hugepages(chunk, CHUNK_BYTES, 1);
+  if (chunk == NULL) chunk = grow_by_mmap();
+  if (chunk == NULL) return NULL;
   struct slot *first = slot_of((uintptr_t)chunk);
+  if (!heap_open(slot_number(first) + CHUNK_SLOTS)) {
+    os_unmap(chunk, CHUNK_BYTES);
+    return NULL;
+  }
+  *(by_sbrk ? &heap.sbrk_bytes : &heap.mmap_bytes) += CHUNK_BYTES;
+  if (options.hugepages) os_hugepages(chunk, CHUNK_BYTES, 1);
   first->kind = SLOT_FREE;
   first->order = CHUNK_ORDER;
   for (uint32_t i = 1; i < CHUNK_SLOTS; i++) first[i].kind = SLOT_REST;

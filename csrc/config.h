@@ -81,7 +81,7 @@
 /* The window of addresses that the heap may grow into: so many times the physical
  * memory, within these limits (log2 bytes). */
 #ifndef WINDOW_PER_MEMORY
-#define WINDOW_PER_MEMORY 4u
+#define WINDOW_PER_MEMORY 2u
 #endif
 #ifndef WINDOW_ORDER_MIN
 #define WINDOW_ORDER_MIN 30u

@@ -5,13 +5,16 @@
  * pointer from elsewhere is recognised by one comparison; only the entries of slots that were
  * ever used cost memory.
  *
- * Owner:     `base`, `span` and `slots` are constant once heap_init() has succeeded; the rest is
- *            chunk.c's, under heap.lock.
- * Cost:      once, five system calls. */
+ * Owner:     `base` and `slots` are constant once heap_init() has succeeded, and `span` can only shrink,
+ *            to what was never used; the rest is chunk.c's, under heap.lock.
+ * Cost:      once, seven system calls; one for every 32 MiB that the heap grows. */
 #include "heap.h"
 
 #include "options.h"
 #include "os.h"
+
+/* The table is opened for so many slots at a time: 64 KiB of it, for 32 MiB of heap. */
+#define OPEN_SLOTS 512u
 
 /* User space ends here (x86-64 and aarch64 with 47 bits or more). */
 #define ADDRESS_END ((uintptr_t)1 << 47)
@@ -50,6 +53,8 @@ static uintptr_t window_base(size_t *span) {
   return 0;
 }
 
+static size_t table_bytes(size_t span) { return (span >> SLOT_ORDER) * sizeof(struct slot); }
+
 /* The heap's window and table. Once it succeeded it is constant; until then every call tries. */
 int heap_init(void) {
   if (__atomic_load_n(&heap.span, __ATOMIC_ACQUIRE) != 0) return 1;
@@ -59,17 +64,16 @@ int heap_init(void) {
     size_t span = (size_t)1 << window_order();
     uintptr_t base = window_base(&span);
     struct slot *slots = NULL;
-    size_t bytes = 0;
     for (; base != 0 && span >= 4 * CHUNK_BYTES; span /= 2) {
-      bytes = (span >> SLOT_ORDER) * sizeof(struct slot) + (span >> CHUNK_ORDER) * sizeof(uint64_t);
-      slots = os_map(bytes);
+      slots = os_map_closed(table_bytes(span));
       if (slots != NULL) break;
     }
-    if (slots != NULL) {
-      os_hugepages(slots, bytes, 0);
+    uint64_t *dirty = slots == NULL ? NULL : os_map((span >> CHUNK_ORDER) * sizeof(uint64_t));
+    if (dirty != NULL) {
+      os_hugepages(slots, table_bytes(span), 0);
       heap.base = base;
       heap.slots = slots;
-      heap.dirty = (uint64_t *)(slots + (span >> SLOT_ORDER));
+      heap.dirty = dirty;
       heap.top = CHUNK_SLOTS; /* the first chunk of the window is never used: slot 0 means none */
       /* release: pairs with the acquire above. */
       __atomic_store_n(&heap.span, span, __ATOMIC_RELEASE);
@@ -77,4 +81,28 @@ int heap_init(void) {
   }
   lock_release(&heap.lock);
   return heap.span != 0;
+}
+
+int heap_open(uint32_t end) {
+  if (end <= heap.open) return 1;
+  uint32_t all = (uint32_t)(heap.span >> SLOT_ORDER);
+  uint32_t until = end + OPEN_SLOTS - end % OPEN_SLOTS;
+  if (until > all) until = all;
+  if (os_open(heap.slots + heap.open, (until - heap.open) * sizeof(struct slot)) != 0) return 0;
+  heap.open = until;
+  return 1;
+}
+
+void heap_shrink(void) {
+  size_t limit = os_address_limit();
+  lock_acquire(&heap.lock);
+  uint32_t slots = (uint32_t)(heap.span >> SLOT_ORDER);
+  uint32_t used = heap.open > heap.top ? heap.open : heap.top;
+  size_t wanted = limit >> (SLOT_ORDER - 1);
+  if (limit != SIZE_MAX && wanted < slots - used) {
+    uint32_t kept = (uint32_t)(used + wanted + OPEN_SLOTS) / OPEN_SLOTS * OPEN_SLOTS;
+    if (kept < slots && os_unmap(heap.slots + kept, (slots - kept) * sizeof(struct slot)) == 0)
+      __atomic_store_n(&heap.span, (size_t)kept << SLOT_ORDER, __ATOMIC_RELAXED);
+  }
+  lock_release(&heap.lock);
 }

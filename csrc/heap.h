@@ -66,7 +66,7 @@ struct slot {
 static_assert(sizeof(struct slot) == 2 * CACHE_LINE, "a slot's bookkeeping is two cache lines");
 static_assert(offsetof(struct slot, inline_states) == CACHE_LINE, "the hot half is one line");
 
-/* The first four are constant once the heap is initialised. */
+/* The first four are constant once the heap is initialised, but for heap_shrink(). */
 struct heap {
   uintptr_t base; /* first address of the window, a multiple of the chunk size */
   size_t span;    /* bytes of the window; 0 before initialisation */
@@ -75,6 +75,7 @@ struct heap {
   struct lock lock;   /* guards everything below, and the slots that no arena owns */
   uint32_t blocks[SLOT_LEVELS]; /* free blocks of whole slots, by order - SLOT_ORDER */
   uint32_t nonempty;            /* bit l is set if and only if blocks[l] is not 0 */
+  uint32_t open;        /* the table is writable below this slot number */
   uint32_t top;         /* slot number after the highest chunk ever obtained */
   size_t sbrk_bytes, mmap_bytes; /* obtained by each way */
   size_t dirty_bytes;   /* in free slots that were touched since their last purge */
@@ -87,6 +88,10 @@ extern HIDDEN struct heap heap;
 
 /* Set the window up, once. Returns 0 if there is no memory for it. */
 int heap_init(void);
+/* Make the table writable for the slots below number `end`; 1, or 0 if the system refuses. Requires heap.lock. */
+int heap_open(uint32_t end);
+/* The system refuses addresses: give back the part of the table that limits leave no use for. Takes heap.lock. */
+void heap_shrink(void);
 
 static inline struct slot *slot_at(uint32_t number) { return heap.slots + number; }
 static inline uint32_t slot_number(const struct slot *slot) { return (uint32_t)(slot - heap.slots); }

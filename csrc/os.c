@@ -53,6 +53,15 @@ void *os_map_at(void *address, size_t bytes) {
 
 void *os_reserve(size_t bytes) { return map(NULL, bytes, PROT_NONE, MAP_NORESERVE); }
 
+void *os_map_closed(size_t bytes) { return map(NULL, bytes, PROT_READ, MAP_NORESERVE); }
+
+int os_open(void *address, size_t bytes) {
+  int saved_errno = errno;
+  int result = mprotect(address, bytes, PROT_READ | PROT_WRITE);
+  errno = saved_errno;
+  return result;
+}
+
 int os_unmap(void *address, size_t bytes) {
   int saved_errno = errno;
   int result = munmap(address, bytes);
@@ -124,10 +133,15 @@ size_t os_memory(void) {
   return failed ? (size_t)1 << 32 : (size_t)info.totalram * info.mem_unit;
 }
 
-size_t os_address_limit(void) {
+static size_t limit_of(int resource) {
   struct rlimit limit;
   int saved_errno = errno;
-  int failed = getrlimit(RLIMIT_AS, &limit);
+  int failed = getrlimit((unsigned)resource, &limit);
   errno = saved_errno;
   return failed || limit.rlim_cur == RLIM_INFINITY ? SIZE_MAX : (size_t)limit.rlim_cur;
+}
+
+size_t os_address_limit(void) {
+  size_t addresses = limit_of(RLIMIT_AS), data = limit_of(RLIMIT_DATA);
+  return addresses < data ? addresses : data;
 }

@@ -25,11 +25,14 @@ void *os_break(void);
 void *os_map(size_t bytes);
 /* The same, at `address` and nowhere else; NULL if anything is mapped there. */
 void *os_map_at(void *address, size_t bytes);
-/* Addresses without memory behind them; used to find room. */
+/* Addresses without memory behind them, to find room; pages that read as zeros, to be opened for writing
+ * part by part, and that no limit but that of addresses counts until then. */
 void *os_reserve(size_t bytes);
+void *os_map_closed(size_t bytes);
 /* All return 0, or -1 with nothing changed. errno is preserved by every one. */
 int os_unmap(void *address, size_t bytes);
 int os_purge(void *address, size_t bytes);
+int os_open(void *address, size_t bytes);
 /* Zero the bytes, by purging pages where few of them are in memory. */
 void os_zero(void *address, size_t bytes);
 void os_hugepages(void *address, size_t bytes, int wanted);
@@ -37,7 +40,7 @@ void os_hugepages(void *address, size_t bytes, int wanted);
 void *os_remap(void *address, size_t old_bytes, size_t new_bytes, int may_move);
 /* Milliseconds of a monotonic clock of coarse steps; wraps. */
 uint32_t os_now_ms(void);
-/* Bytes of physical memory; bytes that RLIMIT_AS allows, or SIZE_MAX. */
+/* Bytes of physical memory; bytes that RLIMIT_AS and RLIMIT_DATA allow, or SIZE_MAX. */
 size_t os_memory(void);
 size_t os_address_limit(void);
 

@@ -34,19 +34,20 @@ export function script(name: string): [string, ...string[]] {
   return ['bash', '-euo', 'pipefail', fixture(name)];
 }
 
-/** Registers the tests of a table, and says which of its programs this machine lacks. In CI none may be lacking. */
+/** Registers the tests of a table, and says what this machine lacks a program for. In CI it may lack none. */
 export function compareAll(table: readonly Program[]): void {
   const library = libraryPath();
-  const leftOut = new Set<Executable>();
+  const leftOut: string[] = [];
   for (const program of table) {
     const missing = program.needs.filter((need) => find(need) === undefined);
-    for (const need of missing) leftOut.add(need);
+    for (const need of missing) {
+      leftOut.push(`left out: ${program.name} (${need} is not on this machine; it comes with ${packageOf(need)})`);
+    }
     if (missing.length === 0) compare(program, library);
   }
-  test('CI has every program of the table', () => {
-    const lines = [...leftOut].map((program) => `left out: ${program} (not on this machine; ${packageOf(program)})`);
-    if (process.env['CI']) expect(lines).toEqual([]);
-    if (lines.length > 0) console.warn(lines.join('\n'));
+  test('leaves no program out in CI, and elsewhere says which and why', () => {
+    if (leftOut.length > 0) console.warn(leftOut.join('\n'));
+    if (process.env['CI']) expect(leftOut).toEqual([]);
   });
 }
 

@@ -8,23 +8,20 @@ const read = (file: string) => readFileSync(join(ROOT, file), 'utf8');
 interface Row {
   variable: string;
   option: string;
-  number: number;
   default: number;
   least: number;
   most: number;
 }
 
-/** The options as the code has them: their rows, the initial values, and the numbers of the header. */
+/** The options as the code has them: their rows, and the initial values. */
 function rowsOfCode(): Row[] {
   const code = read('csrc/options.c');
-  const header = read('csrc/include/buddymalloc.h');
   const [, initial = ''] = /struct options options = \{([^}]*)\}/.exec(code) ?? [];
-  const limit = (text: string) => (text === 'INT_MAX' ? 2 ** 31 - 1 : Number(text));
+  const limit = (text: string) => (text === 'INT_MAX' ? LARGEST : Number(text));
   return [...code.matchAll(/\{(BM_OPT_\w+), "(\w+)", &options\.(\w+), ([-\w]+), ([-\w]+)\}/g)].map(
     ([, option = '', variable = '', field = '', least = '', most = '']) => ({
       variable,
       option,
-      number: Number(new RegExp(`${option} = (\\d+)`).exec(header)?.[1]),
       default: Number(new RegExp(`\\.${field} = (-?\\d+)`).exec(initial)?.[1] ?? 0),
       least: limit(least),
       most: limit(most),
@@ -32,26 +29,26 @@ function rowsOfCode(): Row[] {
   );
 }
 
-/** The table of docs/options.md: `| variable | option | number | default | least | most | meaning |`. */
-function rowsOfDocumentation(): Row[] {
-  return [...read('docs/options.md').matchAll(/^\| `(BUDDYMALLOC_\w+)` \|(.*)\|$/gm)].map(
-    ([, variable = '', rest = '']) => {
-      const [option = '', number, initial, least, most] = rest
-        .split('|')
-        .map((cell) => cell.trim().replaceAll('`', ''));
-      return {
-        variable,
-        option,
-        number: Number(number),
-        default: Number(initial),
-        least: Number(least),
-        most: Number(most),
-      };
-    },
-  );
+const LARGEST = 2 ** 31 - 1;
+
+/** `0 or 1`, `-1 or <unit>`, or `<unit>` for anything from 0. */
+function limitsOf(values: string): { least: number; most: number } {
+  if (values === '0 or 1') return { least: 0, most: 1 };
+  return { least: values.startsWith('-1 or ') ? -1 : 0, most: LARGEST };
 }
 
-test('docs/options.md lists every option with the variable, number, default and limits that the code has', () => {
+/** The table of docs/options.md: `| variable | option | values | default | what it does |`. */
+function rowsOfDocumentation(): Row[] {
+  const lines = read('docs/options.md').matchAll(/^\| `(BUDDYMALLOC_\w+)` \| `(\w+)` \| ([^|]+) \| ([^|]+) \|/gm);
+  return [...lines].map(([, variable = '', option = '', values = '', initial]) => ({
+    variable,
+    option,
+    default: Number(initial),
+    ...limitsOf(values),
+  }));
+}
+
+test('docs/options.md lists every option with the variable, name, default and limits that the code has', () => {
   expect(rowsOfCode().length).toBeGreaterThan(0);
   expect(rowsOfDocumentation()).toEqual(rowsOfCode());
 });

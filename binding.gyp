@@ -70,6 +70,8 @@
       'product_prefix': 'lib',
       'product_name': 'buddymalloc',
       'sources': ['<@(core_sources)', 'csrc/preload.c'],
+      # See csrc/preload.c.
+      'ldflags': ['-Wl,--defsym=malloc=bm_malloc,--defsym=free=bm_free'],
     },
   ],
 }

@@ -31,7 +31,12 @@ export class Disassembly {
 
   static async of(library: string): Promise<Disassembly> {
     const { stdout } = await execa('objdump', ['--disassemble', '--no-show-raw-insn', '--section=.text', library]);
-    return new Disassembly(stdout);
+    const disassembly = new Disassembly(stdout);
+    // The disassembly names an address once; libc's names are further names of our functions.
+    const { stdout: names } = await execa('nm', ['--dynamic', '--defined-only', library]);
+    for (const [, start = '', name = ''] of names.matchAll(/^([0-9a-f]+) \S (\S+)$/gm))
+      disassembly.#symbols.set(name, Number.parseInt(start, 16));
+    return disassembly;
   }
 
   /**

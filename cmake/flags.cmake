@@ -48,7 +48,9 @@ endfunction()
 function(buddymalloc_link_flags target)
   target_compile_options(${target} PRIVATE -fno-semantic-interposition -fno-plt)
   target_link_options(${target} PRIVATE LINKER:-z,relro,-z,now,-z,noexecstack,-z,nodelete
-    LINKER:-Bsymbolic-functions LINKER:--as-needed)
+    LINKER:-Bsymbolic-functions LINKER:--as-needed
+    # See csrc/preload.c.
+    LINKER:--defsym=malloc=bm_malloc,--defsym=free=bm_free)
   if(NOT BUDDYMALLOC_SANITIZE)
     target_link_options(${target} PRIVATE LINKER:-z,defs)
   endif()

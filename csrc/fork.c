@@ -114,6 +114,7 @@ void fork_register(void) {
 }
 
 __attribute__((constructor)) static void start(void) {
+  options_init();
   if (!heap_init()) return;
   fork_register();
   if (options.stats_at_exit || options.check_at_exit) atexit(at_exit);

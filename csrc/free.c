@@ -95,10 +95,10 @@ size_t bm_malloc_usable_size(const void *address) {
 }
 
 /* Sizes that a block of `usable` bytes may have been asked for: what would get this block, or, after
- * a realloc() that stayed in place, anything above half of it. */
+ * a realloc() that stayed in place, anything from half of it on. */
 static int is_possible_size(size_t usable, size_t size) {
   if (size > usable) return 0;
-  if (size > usable / 2 || usable == 1u << MIN_ORDER) return 1;
+  if (size >= usable / 2 || usable == 1u << MIN_ORDER) return 1;
   return size <= SLOT_BLOCK_MAX ? block_classes[block_class_of(size)].size == usable : 0;
 }
 

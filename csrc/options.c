@@ -9,6 +9,7 @@
 #include <limits.h>
 #include <stddef.h>
 #include <stdlib.h>
+#include <unistd.h>
 
 struct options options = {
     .sbrk = 1, .purge_delay = 300, .huge_cache = 65536, .background = 1,
@@ -52,7 +53,7 @@ static void read_variable(const struct option_row *row) {
 
 void options_init(void) {
   static int done;
-  if (done) return;
+  if (done || environ == NULL) return; /* before libc's start there is no environment: fork.c calls again */
   done = 1;
   for (size_t i = 0; i < ROW_COUNT; i++) read_variable(&rows[i]);
 }

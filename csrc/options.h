@@ -17,7 +17,7 @@ struct options {
 /* Written by options_init() and bm_mallopt(); read anywhere. */
 extern HIDDEN struct options options;
 
-/* Read the environment, unless it was read already. */
+/* Read the environment, unless it was read already or is not there yet. */
 void options_init(void);
 
 #endif

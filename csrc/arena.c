@@ -159,8 +159,8 @@ static int take(struct arena *arena, struct slot *slot) {
 
 static int carve(struct arena *arena, struct slot *slot) {
   uint32_t size = block_classes[slot->class].size;
-  uint32_t bytes = slot->fresh * size / 2;
-  if (bytes < CARVE_MIN || size > SMALL_MAX) bytes = CARVE_MIN;
+  uint32_t bytes = slot->fresh * size;
+  if (bytes < CARVE_MIN) bytes = CARVE_MIN;
   if (bytes > CARVE_MAX) bytes = CARVE_MAX;
   struct block *block;
   uint32_t count = slot_carve(slot, bytes > size ? bytes / size : 1, &block);
@@ -190,9 +190,43 @@ static int serve(struct arena *arena, struct slot *slot) {
   return hand_out_list(arena, slot);
 }
 
+/* Return the stock of one class to the slot it came from. */
+static void return_stock(struct arena *arena, unsigned class) {
+  struct slot *slot = arena->blocks[class].current;
+  if (slot == NULL) return;
+  arena_sync(arena, slot);
+  struct block *block = arena->blocks[class].first;
+  arena->blocks[class].first = NULL;
+  while (block != NULL) {
+    struct block *next = block->next;
+    block->next = slot->free;
+    slot->free = block;
+    slot->used--;
+    arena->handed--;
+    block = next;
+  }
+}
+
+/* A slot of the arena's own that has no block in the program's hands, taken from its class; or NULL. Only
+ * classes of few blocks are looked at, and only what their requests left behind. */
+static struct slot *recut(struct arena *arena) {
+  for (unsigned class = CLASS_COUNT; class-- > 0 && block_classes[class].size >= RECUT_MIN;) {
+    struct slot *slot = arena->blocks[class].current;
+    uint32_t stock = 0;
+    if (slot == NULL) continue;
+    for (const struct block *block = arena->blocks[class].first; block != NULL; block = block->next) stock++;
+    if (slot->used - slot_returned(slot) != stock) continue;
+    return_stock(arena, class);
+    unlink_slot(arena, slot);
+    return slot;
+  }
+  return NULL;
+}
+
 static struct slot *new_slot(struct arena *arena, unsigned class) {
+  struct slot *slot = recut(arena);
   lock_acquire(&heap.lock);
-  struct slot *slot = chunk_take(1);
+  if (slot == NULL) slot = chunk_take(1);
   if (slot != NULL) slot_cut(slot, class, arena);
   lock_release(&heap.lock);
   return slot;
@@ -241,23 +275,6 @@ uint64_t arena_stock(const struct arena *arena) {
   for (unsigned class = 0; class < CLASS_COUNT; class++)
     for (const struct block *block = arena->blocks[class].first; block != NULL; block = block->next) count++;
   return count;
-}
-
-/* Return the stock of one class to the slot it came from. */
-static void return_stock(struct arena *arena, unsigned class) {
-  struct slot *slot = arena->blocks[class].current;
-  if (slot == NULL) return;
-  arena_sync(arena, slot);
-  struct block *block = arena->blocks[class].first;
-  arena->blocks[class].first = NULL;
-  while (block != NULL) {
-    struct block *next = block->next;
-    block->next = slot->free;
-    slot->free = block;
-    slot->used--;
-    arena->handed--;
-    block = next;
-  }
 }
 
 void arena_flush(struct arena *arena) {

@@ -44,12 +44,17 @@
 #ifndef SLACK_DIVISOR
 #define SLACK_DIVISOR 32u
 #endif
-/* Fresh memory is carved at least one page at a time, at most so much. */
+/* Fresh memory is carved so many bytes at a time: little at first, since most classes of most programs
+ * need little, up to a page. */
 #ifndef CARVE_MIN
-#define CARVE_MIN 4096u
+#define CARVE_MIN 1024u
 #endif
 #ifndef CARVE_MAX
-#define CARVE_MAX 16384u
+#define CARVE_MAX 4096u
+#endif
+/* Slots of classes from this size on that turn out to be free are recut before a new one is taken. */
+#ifndef RECUT_MIN
+#define RECUT_MIN 4096u
 #endif
 
 /* Blocks, and bytes in them, that a thread collects for other owners before it flushes. */

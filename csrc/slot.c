@@ -60,7 +60,7 @@ uint32_t slot_carve(struct slot *slot, uint32_t count, struct block **first) {
 
 uint32_t slot_unpurge(struct slot *slot) {
   uint32_t count = 0;
-  uint32_t wanted = CARVE_MIN / block_classes[slot->class].size;
+  uint32_t wanted = CARVE_MAX / block_classes[slot->class].size;
   if (wanted == 0) wanted = 1;
   for (uint32_t turn = 0; turn < slot->fresh && slot->purged > 0 && count < wanted; turn++) {
     uint32_t index = slot_index(slot, turn);

@@ -150,8 +150,7 @@ static int hand_out_list(struct arena *arena, struct slot *slot) {
   return hand_out(arena, slot, first, (uint32_t)slot->fresh - slot->purged - slot->used);
 }
 
-/* Serve from the current slot what came back since it was last emptied. */
-static int take(struct arena *arena, struct slot *slot) {
+int arena_take(struct arena *arena, struct slot *slot) {
   arena_sync(arena, slot);
   slot_set_countdown(slot, COUNTDOWN_NEVER);
   return hand_out_list(arena, slot);
@@ -234,15 +233,18 @@ static struct slot *new_slot(struct arena *arena, unsigned class) {
 
 int arena_refill(struct arena *arena, unsigned class) {
   struct slot *slot = arena->blocks[class].current;
-  if (LIKELY(slot != NULL && slot->free != NULL)) return take(arena, slot);
   if (++arena->events >= EVENTS_PER_TICK) {
     read_clock(arena);
+    if (arena->now - arena->flushed >= REMOTE_FLUSH_MS) {
+      arena->flushed = arena->now;
+      remote_flush(arena);
+    }
     purge_tick(arena->now);
   }
   if (remote_waiting(arena)) {
     remote_drain(arena);
     slot = arena->blocks[class].current;
-    if (slot != NULL && slot->free != NULL) return take(arena, slot);
+    if (slot != NULL && slot->free != NULL) return arena_take(arena, slot);
   }
   if (slot != NULL && slot->purged > 0) return serve(arena, slot);
   uint32_t listed = arena->listed[class].first;

@@ -27,6 +27,13 @@ struct stock {
 };
 static_assert(sizeof(struct stock) == 32, "a stock is found by a shift, and lies in one cache line");
 
+/* An open batch of blocks for one owner (remote.c). */
+struct batch;
+struct outgoing {
+  struct arena *owner;
+  struct batch *batch; /* NULL if there is none */
+};
+
 /* Written by its thread alone, but for `remote`, `life` and `next_idle`. */
 struct arena {
   struct stock blocks[CLASS_COUNT];     /* the free blocks by class: malloc's first look */
@@ -43,13 +50,15 @@ struct arena {
   uint64_t large_allocs, large_frees; /* by way of `kept` */
   uint32_t events;   /* slow steps since the clock was last read */
   uint32_t now;      /* ms, as last read */
-  uint32_t out_count, out_bytes;       /* blocks of others on their way (remote.c) */
-  struct block *out[REMOTE_BUFFER_BLOCKS];
+  uint32_t flushed;  /* ms, when out[] was last sent for its age */
+  uint32_t batch_count;
+  struct batch *batches;               /* empty ones in store (remote.c) */
+  struct outgoing out[REMOTE_OWNERS];  /* frees of others' blocks, by their owner's number */
   struct arena *next;                  /* in arenas.all */
   struct arena *next_idle;             /* in arenas.idle */
   struct slot *kept;      /* a freed large block for the next request (large.c); purge.c may take it */
   struct slot *kept_seen; /* its value when purge.c last looked; purge_lock */
-  _Alignas(CACHE_LINE) struct block *remote; /* blocks that others freed; any thread pushes */
+  _Alignas(CACHE_LINE) uintptr_t remote; /* the queue of blocks that others freed; any thread pushes (remote.c) */
 };
 
 struct arenas {
@@ -78,6 +87,8 @@ static inline int arena_is_none(const struct arena *arena) { return arena == &ar
 
 /* The calling thread's arena, made or taken over if it had none; NULL without memory. */
 struct arena *arena_acquire(void);
+/* Refill from the current slot of a class, to which blocks came back. Returns 1. */
+int arena_take(struct arena *arena, struct slot *slot);
 /* Set up the table of a zeroed arena. */
 void arena_init(struct arena *arena);
 /* Fill the empty stock of the class; 1, or 0 without memory. */

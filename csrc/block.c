@@ -12,16 +12,16 @@
 #define HOLE(size) (CAPACITY(size) <= INLINE_STATES ? 0 : (CAPACITY(size) + (size)) / (size))
 #define CLASS(size) \
   { (size), CAPACITY(size), HOLE(size), ((UINT64_C(1) << 32) + (size) - 1) / (size) }
-/* The five classes in (2^(order - 1), 2^order]. */
-#define PARTS(order)                                                                       \
-  CLASS(9u << ((order) - 4)), CLASS(5u << ((order) - 3)), CLASS(6u << ((order) - 3)), CLASS(7u << ((order) - 3)), \
-      CLASS(1u << (order))
+/* The classes in (2^(order - 1), 2^order]. */
+#define EIGHTHS(order) \
+  CLASS(5u << ((order) - 3)), CLASS(6u << ((order) - 3)), CLASS(7u << ((order) - 3)), CLASS(1u << (order))
+#define WITH_SIXTEENTH(order) CLASS(9u << ((order) - 4)), EIGHTHS(order)
 
 const struct block_class block_classes[CLASS_COUNT] = {
     CLASS(16u),  CLASS(32u),  CLASS(48u),  CLASS(64u),  CLASS(80u),  CLASS(96u),
     CLASS(128u), CLASS(160u), CLASS(192u), CLASS(256u), CLASS(320u), CLASS(384u),
     CLASS(512u), CLASS(640u), CLASS(768u), CLASS(1024u),
-    PARTS(11), PARTS(12), PARTS(13), PARTS(14), PARTS(15)};
+    EIGHTHS(11), EIGHTHS(12), WITH_SIXTEENTH(13), WITH_SIXTEENTH(14), WITH_SIXTEENTH(15)};
 
 #define SELF(class) class
 const uint8_t block_step_class[SMALL_STEP_COUNT] = BLOCK_STEPS(SELF);

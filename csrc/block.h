@@ -1,8 +1,8 @@
 /* block.h: size <-> class <-> level <-> address of a block; pure arithmetic.
  *
  * A block is a power of two, or 5/8, 6/8 or 7/8 of one: a power of two whose last eighths
- * were given back. 5/8 and 6/8 exist from 64 bytes up, 7/8 above 1 KiB only, and there 9/16 too: a page and
- * a header is what databases and interpreters ask for (docs/adr/0002). */
+ * were given back. 5/8 and 6/8 exist from 64 bytes up, 7/8 above 1 KiB, 9/16 above 4 KiB: a page and a header
+ * is what databases ask for (docs/adr/0002). */
 #ifndef BM_BLOCK_H
 #define BM_BLOCK_H
 
@@ -16,7 +16,7 @@
 #define INLINE_STATES 64u
 
 #define SMALL_CLASS_COUNT 16u
-#define CLASS_COUNT 41u
+#define CLASS_COUNT 39u
 #define SMALL_STEP_COUNT (SMALL_MAX / 16u + 1u)
 
 /* What a free block holds. */
@@ -73,14 +73,10 @@ static inline unsigned block_level(size_t size) { return block_order(size) - MIN
 /* The class of a request of SMALL_MAX + 1 .. SLOT_BLOCK_MAX bytes. */
 static inline unsigned block_medium_class(size_t size) {
   unsigned order = 64u - (unsigned)__builtin_clzll(size - 1);
-#if BM_PLAIN_BUDDY
-  unsigned part = 4;
-#else
-  /* Sixteenths above the half, from 0; the classes end at 1, 2, 4, 6 and 8 of them. */
-  unsigned sixteenths = (unsigned)((size - 1) >> (order - 4)) & 7;
-  unsigned part = sixteenths / 2 + (sixteenths != 0);
-#endif
-  return SMALL_CLASS_COUNT + (order - 11) * 5 + part;
+  /* Sixteenths above the half, from 0: the classes end at 2, 4, 6 and 8 of them, above 4 KiB at 1 too. */
+  unsigned sixteenths = BM_PLAIN_BUDDY ? 7 : (unsigned)((size - 1) >> (order - 4)) & 7;
+  if (order < 13) return SMALL_CLASS_COUNT + (order - 11) * 4 + sixteenths / 2;
+  return SMALL_CLASS_COUNT + 8 + (order - 13) * 5 + sixteenths / 2 + (sixteenths != 0);
 }
 
 /* The class of a request of 0 .. SLOT_BLOCK_MAX bytes. */

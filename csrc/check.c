@@ -158,18 +158,14 @@ static void check_arenas(void) {
     for (unsigned class = 0; class < CLASS_COUNT; class++)
       expect(arena->blocks[class].first == NULL && arena->blocks[class].current == NULL && arena->listed[class].first == 0,
              "A5 an idle arena owns nothing", arena);
-    expect(arena->remote == NULL, "R3 no block waits for an idle arena", arena);
-    expect(arena->out_count == 0 && arena->full.first == 0, "A5 an idle arena owns nothing", arena);
+    expect(arena->remote == 0, "R3 no block waits for an idle arena", arena);
+    expect(arena->full.first == 0, "A5 an idle arena owns nothing", arena);
   }
 }
 
 static void check_on_its_way(const struct block *block) {
   const uint8_t *state = slot_state(slot_of((uintptr_t)block), (uintptr_t)block);
   expect(state != NULL && *state == BLOCK_REMOTE, "R1 a block on its way says so", block);
-}
-
-static void check_queue(const struct block *block) {
-  for (; block != NULL; block = block->next) check_on_its_way(block);
 }
 
 int bm_check(void) {
@@ -183,11 +179,8 @@ int bm_check(void) {
   for (uint32_t number = CHUNK_SLOTS; number < heap.top; number++)
     if (slot_at(number)->kind == SLOT_CUT) check_cut(slot_at(number));
   check_arenas();
-  check_queue(orphanage.remote);
-  for (const struct arena *arena = arenas.all; arena != NULL; arena = arena->next) {
-    check_queue(arena->remote);
-    for (uint32_t i = 0; i < arena->out_count; i++) check_on_its_way(arena->out[i]);
-  }
+  remote_visit(&orphanage, check_on_its_way);
+  for (const struct arena *arena = arenas.all; arena != NULL; arena = arena->next) remote_visit(arena, check_on_its_way);
   lock_release(&heap.lock);
   lock_release(&orphan_lock);
   lock_release(&arenas.lock);

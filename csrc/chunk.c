@@ -130,7 +130,7 @@ struct slot *chunk_take(uint32_t count) {
 static struct slot *coalesce(struct slot *slot) {
   while (slot->order < CHUNK_ORDER) {
     struct slot *buddy = slot_of(block_buddy(slot_base(slot), slot->order));
-    if (buddy->kind != SLOT_FREE || buddy->order != slot->order) break;
+    if (slot_kind(buddy) != SLOT_FREE || buddy->order != slot->order) break;
     freelist_remove(buddy);
     struct slot *lower = buddy < slot ? buddy : slot;
     struct slot *upper = buddy < slot ? slot : buddy;
@@ -163,7 +163,7 @@ int chunk_extend(struct slot *after, uint32_t count) {
     return 0; /* blocks never cross a chunk */
   while (found < count) {
     const struct slot *piece = after + found;
-    if (piece->kind != SLOT_FREE) return 0;
+    if (slot_kind(piece) != SLOT_FREE) return 0;
     found += 1u << (piece->order - SLOT_ORDER);
   }
   for (uint32_t taken = 0; taken < found;) {

@@ -57,12 +57,19 @@
 #define RECUT_MIN 4096u
 #endif
 
-/* Blocks, and bytes in them, that a thread collects for other owners before it flushes. */
-#ifndef REMOTE_BUFFER_BLOCKS
-#define REMOTE_BUFFER_BLOCKS 64u
+/* Blocks, and bytes in them, that a thread collects for one owner before it sends them; owners at a time. */
+#ifndef REMOTE_BATCH_BLOCKS
+#define REMOTE_BATCH_BLOCKS 62u
 #endif
-#ifndef REMOTE_BUFFER_BYTES
-#define REMOTE_BUFFER_BYTES 65536u
+#ifndef REMOTE_BATCH_BYTES
+#define REMOTE_BATCH_BYTES 65536u
+#endif
+#ifndef REMOTE_OWNERS
+#define REMOTE_OWNERS 8u
+#endif
+/* What was collected is sent after so long (ms), full or not, by a thread that allocates. */
+#ifndef REMOTE_FLUSH_MS
+#define REMOTE_FLUSH_MS 50u
 #endif
 
 /* A slot that served no request for so long (ms) is given to the orphanage once no more than one in

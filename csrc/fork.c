@@ -20,7 +20,7 @@
 #include <string.h>
 
 /* In the order in which they nest. */
-static struct lock *const locks[] = {&purge_lock, &arenas.lock, &orphan_lock, &heap.lock, &huge_lock};
+static struct lock *const locks[] = {&purge_lock, &arenas.lock, &orphan_lock, &heap.lock, &huge_lock, &batch_lock};
 #define LOCK_COUNT (sizeof locks / sizeof locks[0])
 
 static void before_fork(void) {
@@ -73,11 +73,8 @@ static void mend_child(void) {
     if (arena != mine && arena->life == ARENA_LIVE) alone = 0;
   if (alone) return;
   arenas.forked = 1;
-  orphanage.remote = NULL;
-  for (struct arena *arena = arenas.all; arena != NULL; arena = arena->next) {
-    arena->remote = NULL;
-    arena->out_count = arena->out_bytes = 0;
-  }
+  remote_forget(&orphanage);
+  for (struct arena *arena = arenas.all; arena != NULL; arena = arena->next) remote_forget(arena);
   for (uint32_t number = CHUNK_SLOTS; number < heap.top; number++) {
     struct slot *slot = slot_at(number);
     if (slot->kind != SLOT_CUT || slot->owner == mine) continue;

@@ -20,7 +20,7 @@ static NOINLINE void free_elsewhere(void *address) {
   struct slot *slot = slot_of((uintptr_t)address);
   if (slot_owner(slot) != NULL)
     remote_free(arena_mine, slot, address);
-  else if (UNLIKELY(slot->kind == SLOT_NONE))
+  else if (UNLIKELY(slot_kind(slot) == SLOT_NONE))
     huge_free(address); /* others' mappings, and ours, may lie in the window too */
   else
     large_free(slot, address);
@@ -95,10 +95,10 @@ size_t bm_malloc_usable_size(const void *address) {
 }
 
 /* Sizes that a block of `usable` bytes may have been asked for: what would get this block, or, after
- * a realloc() that stayed in place, anything from half of it on. */
+ * a realloc() that stayed in place, anything above half of it. */
 static int is_possible_size(size_t usable, size_t size) {
   if (size > usable) return 0;
-  if (size >= usable / 2 || usable == 1u << MIN_ORDER) return 1;
+  if (size > usable / 2 || usable == 1u << MIN_ORDER) return 1;
   return size <= SLOT_BLOCK_MAX ? block_classes[block_class_of(size)].size == usable : 0;
 }
 

@@ -101,6 +101,8 @@ static inline uintptr_t slot_base(const struct slot *slot) {
 static inline uintptr_t heap_round_up(uintptr_t address) {
   return (address + CHUNK_BYTES - 1) & ~(uintptr_t)(CHUNK_BYTES - 1);
 }
+/* relaxed: who has a large block changes its kind without the lock, between two that are not SLOT_FREE. */
+static inline uint8_t slot_kind(const struct slot *slot) { return __atomic_load_n(&slot->kind, __ATOMIC_RELAXED); }
 /* 1 if `address` lies in the window, whose slots can be looked at. */
 static inline int heap_contains(uintptr_t address) { return address - heap.base < heap.span; }
 static inline struct slot *slot_of(uintptr_t address) {

@@ -42,6 +42,12 @@ static void *try_class(unsigned class) {
 }
 
 static NOINLINE void *alloc_slow(unsigned class) {
+  struct arena *arena = arena_mine;
+  struct stock *stock = &arena->blocks[class];
+  if (stock->current != NULL && stock->current->free != NULL) {
+    arena_take(arena, stock->current);
+    return alloc_pop(stock, stock->first);
+  }
   void *address = try_class(class);
   if (LIKELY(address != NULL)) return address;
   reclaim();

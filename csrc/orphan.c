@@ -128,8 +128,8 @@ void orphan_drain(void) {
   while (remote_waiting(&orphanage) && lock_try(&orphan_lock)) {
     struct block *strays = NULL, *next;
     uint32_t now = os_now_ms();
-    for (struct block *block = remote_take(&orphanage); block != NULL; block = next) {
-      next = block->next;
+    struct remote_cursor cursor = remote_take(&orphanage);
+    for (struct block *block; (block = remote_next(&cursor)) != NULL;) {
       struct slot *slot = slot_of((uintptr_t)block);
       if (slot_owner(slot) == &orphanage) {
         accept(slot, block, now);

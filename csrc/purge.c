@@ -45,7 +45,6 @@ struct lock purge_lock;
 static uint32_t last_tick;
 static uint32_t running; /* 1 while the background thread exists; the kernel clears it */
 static uint32_t refused; /* 1 if it could not be started; purge_tick() tries again */
-static char *thread_memory; /* its stack and thread-local storage; written by whoever set `running` */
 
 static size_t purgeable(void) {
   /* relaxed: an estimate. */
@@ -81,6 +80,8 @@ void purge_tick(uint32_t now) {
 }
 
 #if !defined(__SANITIZE_THREAD__) && !defined(__SANITIZE_ADDRESS__)
+static char *thread_memory; /* its stack and thread-local storage; written by whoever set `running` */
+
 static void sleep_ms(uint32_t ms) {
   struct timespec time = {ms / 1000, (long)(ms % 1000) * 1000000};
   syscall(SYS_nanosleep, &time, NULL);

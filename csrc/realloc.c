@@ -8,9 +8,9 @@
 #include <errno.h>
 #include <string.h>
 
-/* Below half of the block a smaller one is worth the copy. */
+/* From half of the block down a smaller one is worth the copy. */
 static int fits(size_t usable, size_t size) {
-  return size <= usable && (size >= usable / 2 || usable == 1u << MIN_ORDER);
+  return size <= usable && (size > usable / 2 || usable == 1u << MIN_ORDER);
 }
 
 static void *move(void *address, size_t usable, size_t size) {

@@ -1,32 +1,98 @@
 /* remote.c: a block freed by a stranger travels home.
  *
- * The stranger marks the block's state byte (one exchange: of two frees exactly one wins),
- * collects blocks for a while, and pushes them onto their owners' queues, one
- * compare-and-swap an owner. The owner takes its whole queue with one exchange when its stock runs
- * out. A slot may change hands meanwhile: whoever finds a block of a slot that it does not own
- * sends it on.
+ * The stranger marks the block's state byte (one exchange: of two frees exactly one wins), notes the block in a
+ * batch for its owner, and pushes the full batch onto the owner's queue with one compare-and-swap. The owner takes its
+ * whole queue with one exchange when its stock runs out. Neither reads the block, whose cache line the
+ * other may hold. A slot may change hands meanwhile: whoever finds a block of a slot that it does not own
+ * sends it on. Where there is no memory for a batch a block is pushed by itself, linked through its first word.
  *
- * Owner:     out[]: the arena's thread. `remote`: pushed by any thread, taken by the owner, or by
- *            anyone once the arena is idle.
- * Invariant: R1  every block in out[] or on a queue has state BLOCK_REMOTE.
- *            R2  a block is in at most one out[] or queue.
- *            R3  no block stays on the queue of an idle arena: see remote_send().
- * Cost:      one exchange a free; a flush is O(blocks * owners) for at most
- *            REMOTE_BUFFER_BLOCKS blocks. */
+ * Owner:     out[] and `batches`: the arena's thread. `remote`: pushed by any thread, taken by the owner, or by
+ *            anyone once the arena is idle. The common store of batches: batch_lock.
+ * Invariant: R1  every block in an open batch or on a queue has state BLOCK_REMOTE.
+ *            R2  a block is in at most one batch or queue.
+ *            R3  no block stays on the queue of an idle arena: see push().
+ * Cost:      one exchange a free; one compare-and-swap a batch. */
 #include "remote.h"
 
 #include "fatal.h"
 #include "orphan.h"
+#include "os.h"
 #include "slot.h"
 
-void remote_send(struct arena *owner, struct block *first, struct block *last) {
-  struct block *head = __atomic_load_n(&owner->remote, __ATOMIC_RELAXED);
+#include <string.h>
+
+struct batch {
+  uintptr_t next; /* in a queue or a store */
+  uint32_t count;
+  uint32_t bytes; /* of its blocks */
+  struct block *blocks[REMOTE_BATCH_BLOCKS];
+};
+static_assert(sizeof(struct batch) == 512, "batches tile a page");
+
+/* The lowest bit of an item of a queue: a block, not a batch. */
+#define SINGLE ((uintptr_t)1)
+/* Batches are made so many bytes at a time. */
+#define BATCH_STORE_BYTES ((size_t)64 << 10)
+/* An arena's store is filled and emptied by so many batches. */
+#define BATCH_TRANSFER 16u
+
+struct lock batch_lock;
+static struct batch *common_batches;
+
+/* ---- Batches ---------------------------------------------------------------------------- */
+
+static struct batch *pop(struct batch **store) {
+  struct batch *batch = *store;
+  if (batch != NULL) *store = (struct batch *)batch->next;
+  return batch;
+}
+
+static void put(struct batch **store, struct batch *batch) {
+  batch->next = (uintptr_t)*store;
+  *store = batch;
+}
+
+/* Requires batch_lock. */
+static void make_batches(void) {
+  struct batch *made = os_map(BATCH_STORE_BYTES);
+  if (made == NULL) return;
+  for (size_t i = BATCH_STORE_BYTES / sizeof *made; i-- > 0;) put(&common_batches, made + i);
+}
+
+static struct batch *get_batch(struct arena *arena) {
+  if (arena->batches == NULL) {
+    lock_acquire(&batch_lock);
+    if (common_batches == NULL) make_batches();
+    for (uint32_t i = 0; i < BATCH_TRANSFER && common_batches != NULL; i++, arena->batch_count++)
+      put(&arena->batches, pop(&common_batches));
+    lock_release(&batch_lock);
+    if (arena->batches == NULL) return NULL;
+  }
+  arena->batch_count--;
+  struct batch *batch = pop(&arena->batches);
+  batch->count = batch->bytes = 0;
+  return batch;
+}
+
+static void put_batch(struct arena *arena, struct batch *batch) {
+  put(&arena->batches, batch);
+  if (++arena->batch_count < 2 * BATCH_TRANSFER) return;
+  lock_acquire(&batch_lock);
+  for (; arena->batch_count > BATCH_TRANSFER; arena->batch_count--) put(&common_batches, pop(&arena->batches));
+  lock_release(&batch_lock);
+}
+
+/* ---- Queues ------------------------------------------------------------------------------ */
+
+/* Push an item, whose link is `*next`, onto the owner's queue. */
+static void push(struct arena *owner, uintptr_t item, uintptr_t *next) {
+  uintptr_t head = __atomic_load_n(&owner->remote, __ATOMIC_RELAXED);
   do {
-    last->next = head;
-    /* release: whoever takes the queue must see the links and the state bytes of its blocks. seq_cst, as is
-     * the load of `life`: either this thread sees that the arena has become idle, or arena_retire(),
-     * which makes it so before it looks at the queue, sees the blocks. */
-  } while (!__atomic_compare_exchange_n(&owner->remote, &head, first, 1, __ATOMIC_SEQ_CST, __ATOMIC_RELAXED));
+    *next = head;
+    /* release: whoever takes the queue must see the batches, and the state bytes of their blocks. seq_cst, as
+     * is the load of `life`: either this thread sees that the arena has become idle, or arena_retire(), which makes
+     * it so before it looks at the queue, sees the item. */
+  } while (!__atomic_compare_exchange_n(&owner->remote, &head, item, 1, __ATOMIC_SEQ_CST, __ATOMIC_RELAXED));
   if (owner == &orphanage)
     orphan_drain();
   else if (UNLIKELY(__atomic_load_n(&owner->life, __ATOMIC_SEQ_CST) == ARENA_IDLE))
@@ -34,31 +100,36 @@ void remote_send(struct arena *owner, struct block *first, struct block *last) {
 }
 
 void remote_reroute(struct block *block) {
-  remote_send(slot_owner(slot_of((uintptr_t)block)), block, block);
+  push(slot_owner(slot_of((uintptr_t)block)), (uintptr_t)block | SINGLE, (uintptr_t *)&block->next);
 }
 
-void remote_flush(struct arena *arena) {
-  uint32_t count = arena->out_count;
-  arena->out_count = arena->out_bytes = 0;
-  for (uint32_t i = 0; i < count; i++) {
-    struct block *first = arena->out[i], *last = first;
-    if (first == NULL) continue;
-    struct arena *owner = slot_owner(slot_of((uintptr_t)first));
-    for (uint32_t k = i + 1; k < count; k++) {
-      struct block *other = arena->out[k];
-      if (other == NULL || slot_owner(slot_of((uintptr_t)other)) != owner) continue;
-      last->next = other;
-      last = other;
-      arena->out[k] = NULL;
-    }
-    remote_send(owner, first, last);
+struct remote_cursor remote_take(struct arena *arena) {
+  struct remote_cursor cursor = {arena, 0, 0};
+  /* acquire: pairs with the release in push(); seq_cst for the reason given there. */
+  if (remote_waiting(arena)) cursor.item = __atomic_exchange_n(&arena->remote, 0, __ATOMIC_SEQ_CST);
+  return cursor;
+}
+
+struct block *remote_next(struct remote_cursor *cursor) {
+  if (cursor->item & SINGLE) {
+    struct block *block = (struct block *)(cursor->item & ~SINGLE);
+    cursor->item = (uintptr_t)block->next;
+    return block;
   }
+  struct batch *batch = (struct batch *)cursor->item;
+  if (batch == NULL) return NULL;
+  struct block *block = batch->blocks[cursor->index];
+  if (++cursor->index == batch->count) {
+    cursor->item = batch->next;
+    cursor->index = 0;
+    put_batch(cursor->arena, batch);
+  }
+  return block;
 }
 
 void remote_drain(struct arena *arena) {
-  struct block *next;
-  for (struct block *block = remote_take(arena); block != NULL; block = next) {
-    next = block->next;
+  struct remote_cursor cursor = remote_take(arena);
+  for (struct block *block; (block = remote_next(&cursor)) != NULL;) {
     struct slot *slot = slot_of((uintptr_t)block);
     if (LIKELY(slot_owner(slot) == arena))
       arena_accept(arena, slot, block);
@@ -67,12 +138,28 @@ void remote_drain(struct arena *arena) {
   }
 }
 
+/* The arena is idle, and somebody may open it meanwhile: its store is left alone. */
 void remote_forward(struct arena *arena) {
-  struct block *next;
-  for (struct block *block = remote_take(arena); block != NULL; block = next) {
-    next = block->next;
-    remote_reroute(block);
-  }
+  struct arena store = {.remote = 0};
+  struct remote_cursor cursor = remote_take(arena);
+  cursor.arena = &store;
+  for (struct block *block; (block = remote_next(&cursor)) != NULL;) remote_reroute(block);
+  lock_acquire(&batch_lock);
+  while (store.batches != NULL) put(&common_batches, pop(&store.batches));
+  lock_release(&batch_lock);
+}
+
+/* ---- Frees --------------------------------------------------------------------------------- */
+
+static void send(struct outgoing *out) {
+  struct batch *batch = out->batch;
+  if (batch == NULL) return;
+  out->batch = NULL;
+  push(out->owner, (uintptr_t)batch, &batch->next);
+}
+
+void remote_flush(struct arena *arena) {
+  for (uint32_t i = 0; i < REMOTE_OWNERS; i++) send(&arena->out[i]);
 }
 
 /* Mark the block as on its way, if it is one and in the program's hands. */
@@ -88,8 +175,18 @@ static inline void leave(const struct slot *slot, const struct block *block) {
 #endif
 }
 
+/* Open a batch for `owner` in place of what is collected for another; 0 without memory. */
+static NOINLINE int open_batch(struct arena *arena, struct outgoing *out, struct arena *owner) {
+  send(out);
+  out->owner = owner;
+  out->batch = get_batch(arena);
+  return out->batch != NULL;
+}
+
 void remote_free(struct arena *arena, struct slot *slot, void *address) {
   struct block *block = address;
+  uint32_t bytes = block_classes[slot->class].size;
+  struct arena *owner = slot_owner(slot);
   leave(slot, block);
   if (UNLIKELY(arena_is_none(arena))) {
     __atomic_fetch_add(&orphanage.sent, 1, __ATOMIC_RELAXED);
@@ -97,7 +194,34 @@ void remote_free(struct arena *arena, struct slot *slot, void *address) {
     return;
   }
   arena->sent++;
-  arena->out[arena->out_count++] = block;
-  arena->out_bytes += block_classes[slot->class].size;
-  if (arena->out_count == REMOTE_BUFFER_BLOCKS || arena->out_bytes >= REMOTE_BUFFER_BYTES) remote_flush(arena);
+  struct outgoing *out = &arena->out[owner->number % REMOTE_OWNERS];
+  if (UNLIKELY(out->batch == NULL || out->owner != owner) && !open_batch(arena, out, owner)) {
+    remote_reroute(block);
+    return;
+  }
+  struct batch *batch = out->batch;
+  batch->blocks[batch->count++] = block;
+  batch->bytes += bytes;
+  if (UNLIKELY(batch->count == REMOTE_BATCH_BLOCKS || batch->bytes >= REMOTE_BATCH_BYTES)) send(out);
+}
+
+void remote_forget(struct arena *arena) {
+  arena->remote = 0;
+  memset(arena->out, 0, sizeof arena->out);
+}
+
+void remote_visit(const struct arena *arena, void (*visit)(const struct block *block)) {
+  for (uint32_t i = 0; i < REMOTE_OWNERS; i++)
+    for (uint32_t k = 0; arena->out[i].batch != NULL && k < arena->out[i].batch->count; k++) visit(arena->out[i].batch->blocks[k]);
+  for (uintptr_t item = arena->remote; item != 0;) {
+    const struct block *block = (const struct block *)(item & ~SINGLE);
+    const struct batch *batch = (const struct batch *)item;
+    if (item & SINGLE) {
+      visit(block);
+      item = (uintptr_t)block->next;
+      continue;
+    }
+    for (uint32_t k = 0; k < batch->count; k++) visit(batch->blocks[k]);
+    item = batch->next;
+  }
 }

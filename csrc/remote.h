@@ -4,6 +4,8 @@
 
 #include "arena.h"
 
+extern HIDDEN struct lock batch_lock;
+
 /* Free a block of a slot that the calling thread's arena (which may be arena_none) does not own. */
 void remote_free(struct arena *arena, struct slot *slot, void *address);
 /* Send what the arena has collected for others. */
@@ -12,21 +14,27 @@ void remote_flush(struct arena *arena);
 void remote_drain(struct arena *arena);
 /* Send the blocks that wait for an arena without a thread to their slots' owners. */
 void remote_forward(struct arena *arena);
-/* Push a linked list of blocks, all of slots that `owner` owns, onto its queue. */
-void remote_send(struct arena *owner, struct block *first, struct block *last);
 /* Send one block to whoever owns its slot now. */
 void remote_reroute(struct block *block);
+/* Drop the arena's batches and queue, in a forked child: their blocks are found by their state. */
+void remote_forget(struct arena *arena);
+/* Call `visit` for every block that the arena has collected for others, or that waits for it. */
+void remote_visit(const struct arena *arena, void (*visit)(const struct block *block));
 
 static inline int remote_waiting(const struct arena *arena) {
-  return __atomic_load_n(&arena->remote, __ATOMIC_RELAXED) != NULL;
+  return __atomic_load_n(&arena->remote, __ATOMIC_RELAXED) != 0;
 }
 
-/* Take the whole queue. */
-static inline struct block *remote_take(struct arena *arena) {
-  if (!remote_waiting(arena)) return NULL;
-  /* acquire: pairs with the release in remote_send(); seq_cst for the reason given there. */
-  return __atomic_exchange_n(&arena->remote, NULL, __ATOMIC_SEQ_CST);
-}
+/* What a queue consists of: batches, and single blocks, told apart by the lowest bit of the address. */
+struct remote_cursor {
+  struct arena *arena; /* whose store takes the empty batches */
+  uintptr_t item;
+  uint32_t index;
+};
+/* Take the arena's whole queue. */
+struct remote_cursor remote_take(struct arena *arena);
+/* The next block, or NULL. */
+struct block *remote_next(struct remote_cursor *cursor);
 
 static inline struct arena *slot_owner(const struct slot *slot) {
   return __atomic_load_n(&slot->owner, __ATOMIC_RELAXED);

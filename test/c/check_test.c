@@ -76,15 +76,14 @@ static void break_a3(void) { mine_in(PLACE_LISTED)->free = NULL; }
 static void break_a4(void) { arena_mine->fresh[block_class_of(SIZE)] = NULL; }
 static void break_a5(void) { arenas.all->life == ARENA_IDLE ? (arenas.all->full.first = 1) : (arenas.all->next->full.first = 1); }
 static void break_r1(void) {
-  free(theirs[1]); /* waits in this thread's buffer, or was taken home at once */
-  struct arena *arena = arena_mine;
-  if (arena->out_count == 0) arena->out[arena->out_count++] = theirs[3];
-  *slot_state(slot_holding(arena->out[0]), (uintptr_t)arena->out[0]) = BLOCK_USED;
+  free(theirs[1]); /* waits in a batch of this thread's */
+  CHECK_EQ(*slot_state(slot_holding(theirs[1]), (uintptr_t)theirs[1]), BLOCK_REMOTE);
+  *slot_state(slot_holding(theirs[1]), (uintptr_t)theirs[1]) = BLOCK_USED;
 }
 static void break_r3(void) {
   struct arena *idle = arenas.all->life == ARENA_IDLE ? arenas.all : arenas.all->next;
-  idle->remote = theirs[1];
-  idle->remote->next = NULL;
+  ((struct block *)theirs[1])->next = NULL;
+  idle->remote = (uintptr_t)theirs[1] | 1; /* a single block */
 }
 static void break_p1(void) {
   struct slot *slot = an_orphan();

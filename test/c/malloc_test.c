@@ -174,14 +174,15 @@ static void check_rounding(const struct rounding *table, size_t count) {
   }
 }
 
-TEST_IF(NEEDS_EIGHTHS, "a request takes the smallest block of 4 to 8 eighths that holds it") {
+TEST_IF(NEEDS_EIGHTHS, "a request takes the smallest block of 4 to 8 eighths, or 9 sixteenths, that holds it") {
   static const struct rounding table[] = {
       {0, 16},         {16, 16},        {17, 32},          {33, 48},         {49, 64},
       {65, 80},        {81, 96},        {97, 128},         {129, 160},       {130, 160},
       {161, 192},      {193, 256},      {200, 256},        {257, 320},       {321, 384},
       {385, 512},      {513, 640},      {641, 768},        {769, 1024},      {1025, 1280},
-      {1281, 1536},    {1537, 1792},    {1793, 2048},      {2049, 2560},     {4097, 5120},
-      {5121, 6144},    {6145, 7168},    {7169, 8192},      {16385, 20480},   {20481, 24576},
+      {1281, 1536},    {1537, 1792},    {1793, 2048},      {2049, 2560},     {4097, 4608},
+      {4608, 4608},    {4609, 5120},    {8193, 9216},      {9217, 10240},
+      {5121, 6144},    {6145, 7168},    {7169, 8192},      {16385, 18432},   {18433, 20480}, {20481, 24576},
       {24577, 28672},  {28673, 32768},
   };
   check_rounding(table, sizeof table / sizeof table[0]);

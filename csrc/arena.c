@@ -150,21 +150,32 @@ static int hand_out_list(struct arena *arena, struct slot *slot) {
   return hand_out(arena, slot, first, (uint32_t)slot->fresh - slot->purged - slot->used);
 }
 
-int arena_take(struct arena *arena, struct slot *slot) {
-  arena_sync(arena, slot);
-  slot_set_countdown(slot, COUNTDOWN_NEVER);
-  return hand_out_list(arena, slot);
-}
-
 static int carve(struct arena *arena, struct slot *slot) {
   uint32_t size = block_classes[slot->class].size;
   uint32_t bytes = slot->fresh * size;
   if (bytes < CARVE_MIN) bytes = CARVE_MIN;
   if (bytes > CARVE_MAX) bytes = CARVE_MAX;
+  if (slot->warm && size <= SMALL_MAX) bytes = CARVE_WARM;
   struct block *block;
   uint32_t count = slot_carve(slot, bytes > size ? bytes / size : 1, &block);
   if (slot->fresh == slot_usable(slot)) arena->fresh[slot->class] = NULL;
   return hand_out(arena, slot, block, count);
+}
+
+/* Few blocks came back, time and again: the class is short of blocks by a few. */
+static int is_short(struct arena *arena, const struct slot *slot) {
+  uint32_t count = (uint32_t)slot->fresh - slot->purged - slot->used;
+  if (LIKELY(count >= SHORT_TAKE) || arena->fresh[slot->class] != slot || block_classes[slot->class].size > SMALL_MAX)
+    return 0;
+  if (++arena->short_takes < SHORT_TAKES) return 0;
+  arena->short_takes = 0;
+  return 1;
+}
+
+int arena_take(struct arena *arena, struct slot *slot) {
+  arena_sync(arena, slot);
+  slot_set_countdown(slot, COUNTDOWN_NEVER);
+  return UNLIKELY(is_short(arena, slot)) ? carve(arena, slot) : hand_out_list(arena, slot);
 }
 
 /* Make `slot`, on no list, the one its class is served from. */

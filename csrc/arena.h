@@ -48,6 +48,7 @@ struct arena {
   uint64_t drained;  /* of those: frees by other threads */
   uint64_t sent;     /* frees of others' blocks by this thread */
   uint64_t large_allocs, large_frees; /* by way of `kept` */
+  uint32_t short_takes; /* refills of fewer than SHORT_TAKE blocks */
   uint32_t events;   /* slow steps since the clock was last read */
   uint32_t now;      /* ms, as last read */
   uint32_t flushed;  /* ms, when out[] was last sent for its age */

@@ -52,6 +52,18 @@
 #ifndef CARVE_MAX
 #define CARVE_MAX 4096u
 #endif
+/* In a slot whose pages are there already more at once costs nothing. */
+#ifndef CARVE_WARM
+#define CARVE_WARM 16384u
+#endif
+/* After so many refills of fewer than SHORT_TAKE blocks more are carved, though some are free: a program that
+ * always needs nearly all of them would refill at every request. */
+#ifndef SHORT_TAKES
+#define SHORT_TAKES 32u
+#endif
+#ifndef SHORT_TAKE
+#define SHORT_TAKE 4u
+#endif
 /* Slots of classes from this size on that turn out to be free are recut before a new one is taken. */
 #ifndef RECUT_MIN
 #define RECUT_MIN 4096u

@@ -58,7 +58,7 @@ struct slot {
   };
   uint8_t kind;   /* enum slot_kind */
   uint8_t place;  /* enum slot_place, in SLOT_CUT */
-  uint8_t unused;
+  uint8_t warm;   /* 1 if the slot's pages were there when it was cut */
   uint32_t stamp; /* ms when it last gave a block, or was freed */
   uint8_t inline_states[INLINE_STATES];
 };

@@ -30,9 +30,10 @@ void slot_cut(struct slot *slot, unsigned class, struct arena *arena) {
   slot->place = PLACE_CURRENT;
   slot->countdown = slot->countdown_from = 0;
   slot->states = shape->hole == 0 ? slot->inline_states : (uint8_t *)slot_block(slot, slot_hole(slot));
+  slot->warm = chunk_dirty(slot, 1) != 0;
   if (shape->hole == 0)
     memset(slot->inline_states, BLOCK_FREE, INLINE_STATES);
-  else if (chunk_dirty(slot, 1) != 0)
+  else if (slot->warm)
     memset(slot->states, BLOCK_FREE, shape->capacity + 1u);
   chunk_set_dirty(slot, 1);
   slot->kind = SLOT_CUT;

@@ -33,6 +33,13 @@ static void *churn(void *argument) {
   return NULL;
 }
 
+static void *churn_little(void *argument) {
+  void *blocks[LIVE];
+  for (size_t i = 0; i < LIVE; i++) blocks[i] = malloc(i * 10);
+  for (size_t i = 0; i < LIVE; i++) free(blocks[i]);
+  return argument;
+}
+
 static void run_threads(void *(*body)(void *), size_t count) {
   pthread_t threads[16];
   for (size_t i = 0; i < count; i++)
@@ -164,4 +171,44 @@ TEST_OURS("a later thread takes over the arena of one that ended") {
   door_stats(&after);
   CHECK_EQ(after.arenas, before.arenas);
   CHECK_EQ(after.arenas_abandoned, before.arenas_abandoned);
+}
+
+/* The C library frees stacks of ended threads beyond 40 MiB, with its own lock held. */
+enum { DETACHED = 12, MANY = 14000 };
+static sem_t may_end;
+
+static void *free_much_at_the_end(void *unused) {
+  static __thread void *blocks[MANY];
+  sem_wait(&may_end);
+  for (size_t size = 16; size <= 32768; size *= 2) {
+    size_t count = 130000 / size;
+    for (size_t i = 0; i < count; i++) blocks[i] = malloc(size);
+    for (size_t i = 0; i < count; i++) free(blocks[i]);
+  }
+  void *large[8];
+  for (size_t i = 0; i < 8; i++) large[i] = malloc(1000000);
+  for (size_t i = 0; i < 8; i++) free(large[i]);
+  return unused;
+}
+
+static void *detach_threads(void *unused) {
+  pthread_t thread;
+  for (size_t i = 0; i < DETACHED; i++) {
+    CHECK_EQ(pthread_create(&thread, NULL, free_much_at_the_end, NULL), 0);
+    CHECK_EQ(pthread_detach(thread), 0);
+  }
+  return unused;
+}
+
+TEST("threads may end while others are created, however much their ends give back") {
+  for (size_t round = 0; round < 5; round++) {
+    pthread_t creator;
+    sem_init(&may_end, 0, 0);
+    CHECK_EQ(pthread_create(&creator, NULL, detach_threads, NULL), 0);
+    CHECK_EQ(pthread_join(creator, NULL), 0);
+    for (size_t i = 0; i < DETACHED; i++) {
+      CHECK_EQ(sem_post(&may_end), 0);
+      run_threads(churn_little, 1);
+    }
+  }
 }

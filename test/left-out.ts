@@ -1,0 +1,24 @@
+/** Tests that need a program which is not part of the tool chain: they run where it is, and say so where it is not. */
+import { accessSync, constants } from 'node:fs';
+import { delimiter, join } from 'node:path';
+
+function isOnPath(program: string): boolean {
+  return (process.env['PATH'] ?? '').split(delimiter).some((folder) => {
+    try {
+      accessSync(join(folder, program), constants.X_OK);
+      return true;
+    } catch {
+      return false;
+    }
+  });
+}
+
+/**
+ * True if the tests of `program` are to be registered. Where it is missing a line says what is left out and which
+ * Debian package has it; with CI set they are registered all the same, and fail.
+ */
+export function canTest(program: string, debianPackage: string, what: string): boolean {
+  if (isOnPath(program) || process.env['CI']) return true;
+  console.log(`left out: ${what} (${program} is not on this machine; it comes with package ${debianPackage})`);
+  return false;
+}

@@ -29,6 +29,11 @@ static inline int lock_try(struct lock *lock) {
   return __atomic_compare_exchange_n(&lock->word, &word, LOCK_HELD, 0, __ATOMIC_ACQUIRE, __ATOMIC_RELAXED);
 }
 
+/* 1 if somebody sleeps until the lock, which the caller holds, is released. */
+static inline int lock_is_awaited(const struct lock *lock) {
+  return __atomic_load_n(&lock->word, __ATOMIC_RELAXED) == LOCK_AWAITED;
+}
+
 static inline void lock_acquire(struct lock *lock) {
   if (UNLIKELY(!lock_try(lock))) lock_wait(lock);
 }

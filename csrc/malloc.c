@@ -35,8 +35,8 @@ static void *try_class(unsigned class) {
   struct arena *arena = arena_acquire();
   if (arena == NULL) return NULL;
   struct stock *stock = &arena->blocks[class];
-  if (stock->first == NULL && !arena_refill(arena, class)) return NULL;
-  void *address = alloc_pop(stock, stock->first);
+  int filled = stock->first != NULL || arena_refill(arena, class);
+  void *address = filled ? alloc_pop(stock, stock->first) : NULL;
   arena_leave_late();
   return address;
 }
@@ -75,10 +75,9 @@ void *alloc_beyond(size_t size, size_t alignment, int zeroed) {
   if (UNLIKELY(address == NULL)) {
     reclaim();
     address = try_beyond(size, alignment, zeroed);
-    if (address == NULL) return out_of_memory();
   }
   arena_leave_late();
-  return address;
+  return address != NULL ? address : out_of_memory();
 }
 
 static NOINLINE void *malloc_medium(size_t size) {

@@ -192,13 +192,13 @@ static size_t sweep(struct slot *slot) {
   return bytes;
 }
 
-size_t orphan_purge(uint32_t now, uint32_t delay) {
+size_t orphan_purge(uint32_t now, uint32_t delay, const struct lock *held) {
   size_t purged = 0;
   if (orphan_purgeable() == 0) return 0;
   lock_acquire(&orphan_lock);
   for (unsigned class = 0; class < CLASS_COUNT; class++) {
     /* Each slot that is on the list now comes first once. */
-    for (uint32_t left = offered[class]; left > 0 && orphanage.listed[class].first != 0; left--) {
+    for (uint32_t left = offered[class]; left > 0 && orphanage.listed[class].first != 0 && !lock_is_awaited(held); left--) {
       struct slot *slot = slot_at(orphanage.listed[class].first);
       if (now - slot->stamp >= delay) {
         purged += sweep(slot);

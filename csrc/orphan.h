@@ -14,8 +14,9 @@ void orphan_give(struct slot *slot);
 struct slot *orphan_adopt(struct arena *arena, unsigned class);
 /* Take in what threads freed; leaves it to the holder if the lock is held. */
 void orphan_drain(void);
-/* Purge the free pages of slots that nothing happened to for `delay` ms; bytes given back. */
-size_t orphan_purge(uint32_t now, uint32_t delay);
+/* Purge the free pages of slots that nothing happened to for `delay` ms, until somebody wants `held`, a lock that
+ * the caller holds; bytes given back. */
+size_t orphan_purge(uint32_t now, uint32_t delay, const struct lock *held);
 /* Free bytes in orphans that were not looked at since they were freed. */
 size_t orphan_purgeable(void);
 /* Bytes ever purged in orphans. */

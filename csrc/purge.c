@@ -63,7 +63,8 @@ static void drop_kept(uint32_t delay) {
 size_t purge_run(uint32_t now, uint32_t delay) {
   lock_acquire(&purge_lock);
   drop_kept(delay);
-  size_t purged = chunk_purge(now, delay) + orphan_purge(now, delay) + huge_decay(now, delay);
+  /* A fork need not wait for all of it. */
+  size_t purged = chunk_purge(now, delay, &purge_lock) + orphan_purge(now, delay, &purge_lock) + huge_decay(now, delay);
   lock_release(&purge_lock);
   return purged;
 }

@@ -26,6 +26,7 @@
       'csrc/remote.c',
       'csrc/slot.c',
       'csrc/stats.c',
+      'csrc/thread.c',
       'csrc/trim.c',
       'csrc/walk.c',
     ],

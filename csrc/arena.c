@@ -5,18 +5,16 @@
  * the slot's countdown runs out: in PLACE_FULL after a few (the slot is offered again), in
  * PLACE_LISTED whenever half of what is out has come back, at last at zero (the slot goes back).
  *
- * Owner:     the arena's thread; arenas.lock guards the list of arenas.
+ * Owner:     the arena's thread.
  * Invariant: A1  all blocks of blocks[c] come from the slot blocks[c].current.
  *            A2  a slot in PLACE_LISTED is on listed[its class], one in PLACE_FULL on `full`;
  *                one in PLACE_CURRENT is blocks[its class].current.
  *            A3  a slot in PLACE_LISTED has a free or a purged block.
  *            A4  fresh[c], where set, is the only slot of class c with fresh < usable.
- *            A5  an idle arena owns no slot and no block.
  * Cost:      a refill is O(1) but for carving, at most CARVE_MAX bytes' worth of blocks. */
 #include "arena.h"
 
 #include "chunk.h"
-#include "fork.h"
 #include "large.h"
 #include "orphan.h"
 #include "os.h"
@@ -24,32 +22,11 @@
 #include "remote.h"
 #include "slot.h"
 
-#include <errno.h>
-#include <pthread.h>
-#include <string.h>
 
 /* A current slot's countdown never runs out. */
 #define COUNTDOWN_NEVER (1u << 30)
 /* Slow steps between two looks at the clock. */
 #define EVENTS_PER_TICK 16u
-/* Arenas are made so many bytes at a time. */
-#define ARENA_BATCH_BYTES ((size_t)64 << 10)
-
-struct arenas arenas;
-
-/* The first field of an arena is blocks[], so the offset of a stock is its class times the size of one. */
-static_assert(offsetof(struct arena, blocks) == 0, "a class's stock is found at class * sizeof(struct stock)");
-#define STOCK(class) ((class) * sizeof(struct stock))
-struct arena arena_none = {.step_stock = BLOCK_STEPS(STOCK)};
-
-void arena_init(struct arena *arena) {
-  memcpy(arena->step_stock, arena_none.step_stock, sizeof arena->step_stock);
-}
-__thread struct arena *arena_mine __attribute__((tls_model("initial-exec"))) = &arena_none;
-static __thread uint8_t thread_ended __attribute__((tls_model("initial-exec")));
-
-static pthread_key_t exit_key;
-static int exit_key_made;
 
 /* ---- The slots of an arena ------------------------------------------------------- */
 
@@ -316,73 +293,7 @@ void arena_flush(struct arena *arena) {
   }
 }
 
-/* ---- Threads ------------------------------------------------------------------------- */
-
-void arena_leave_late(void) {
-  struct arena *arena = arena_mine;
-  if (LIKELY(!thread_ended) || arena_is_none(arena)) return;
-  arena_mine = &arena_none;
-  arena_retire(arena);
-}
-
-/* Other libraries' destructors run in the same rounds: wait for the second. */
-static void thread_exit(void *round) {
-  if (round == &exit_key) {
-    if (pthread_setspecific(exit_key, &arenas) == 0) return;
-  }
-  thread_ended = 1;
-  arena_leave_late();
-}
-
-/* Requires arenas.lock. */
-static void make_arenas(void) {
-  char *memory = os_map(ARENA_BATCH_BYTES);
-  if (memory == NULL) return;
-  size_t step = (sizeof(struct arena) + CACHE_LINE - 1) & ~(size_t)(CACHE_LINE - 1);
-  for (size_t offset = (ARENA_BATCH_BYTES / step) * step; offset >= step; offset -= step) {
-    struct arena *arena = (struct arena *)(memory + offset - step);
-    arena->next_idle = arenas.idle;
-    arenas.idle = arena;
-    arenas.idle_count++;
-  }
-}
-
-static struct arena *open_arena(void) {
-  lock_acquire(&arenas.lock);
-  if (arenas.idle == NULL) make_arenas();
-  struct arena *arena = arenas.idle;
-  if (arena != NULL) {
-    arenas.idle = arena->next_idle;
-    arenas.idle_count--;
-    if (arena->number == 0) {
-      arena->number = ++arenas.count;
-      arena_init(arena);
-      arena->next = arenas.all;
-      /* release: whoever walks the list sees a whole arena. */
-      __atomic_store_n(&arenas.all, arena, __ATOMIC_RELEASE);
-    }
-    /* seq_cst: with the push in remote.c, see remote_send(). */
-    __atomic_store_n(&arena->life, ARENA_LIVE, __ATOMIC_SEQ_CST);
-  }
-  if (!exit_key_made) exit_key_made = pthread_key_create(&exit_key, thread_exit) == 0;
-  lock_release(&arenas.lock);
-  return arena;
-}
-
-struct arena *arena_acquire(void) {
-  if (!arena_is_none(arena_mine)) return arena_mine;
-  if (!heap_init()) return NULL;
-  struct arena *arena = open_arena();
-  if (arena == NULL) return NULL;
-  read_clock(arena);
-  arena_mine = arena;
-  /* These may allocate: the arena is in place by now. */
-  if (!thread_ended && exit_key_made) pthread_setspecific(exit_key, &exit_key);
-  fork_register();
-  return arena;
-}
-
-void arena_retire(struct arena *arena) {
+void arena_give_all(struct arena *arena) {
   arena_flush(arena);
   for (unsigned class = 0; class < CLASS_COUNT; class++) {
     struct slot *slot = arena->blocks[class].current;
@@ -404,12 +315,4 @@ void arena_retire(struct arena *arena) {
     arena_sync(arena, slot);
     orphan_give(slot);
   }
-  lock_acquire(&arenas.lock);
-  /* seq_cst: with the push in remote.c, see remote_send(). */
-  __atomic_store_n(&arena->life, ARENA_IDLE, __ATOMIC_SEQ_CST);
-  arena->next_idle = arenas.idle;
-  arenas.idle = arena;
-  arenas.idle_count++;
-  lock_release(&arenas.lock);
-  remote_forward(arena);
 }

@@ -86,16 +86,12 @@ static inline unsigned arena_stock_class(const struct arena *arena, const struct
 
 static inline int arena_is_none(const struct arena *arena) { return arena == &arena_none; }
 
-/* The calling thread's arena, made or taken over if it had none; NULL without memory. */
-struct arena *arena_acquire(void);
 /* Refill from the current slot of a class, to which blocks came back. Returns 1. */
 int arena_take(struct arena *arena, struct slot *slot);
 /* Set up the table of a zeroed arena. */
 void arena_init(struct arena *arena);
 /* Fill the empty stock of the class; 1, or 0 without memory. */
 int arena_refill(struct arena *arena, unsigned class);
-/* A thread past its destructors borrows an arena for one call: give it back. */
-void arena_leave_late(void);
 /* The slot's countdown has run out. Requires the caller to own the slot. */
 void arena_slot_event(struct arena *arena, struct slot *slot);
 /* Take a block that another thread freed into the slot it belongs to. */
@@ -104,8 +100,8 @@ void arena_accept(struct arena *arena, struct slot *slot, struct block *block);
 void arena_sync(struct arena *arena, struct slot *slot);
 /* Give the stock back to its slots, coalesce free slots, send what is on its way. */
 void arena_flush(struct arena *arena);
-/* Flush, give the slots to the orphanage and leave the arena to a later thread. */
-void arena_retire(struct arena *arena);
+/* Flush, and give the slots to the orphanage. */
+void arena_give_all(struct arena *arena);
 /* Blocks in the arena's stock. */
 uint64_t arena_stock(const struct arena *arena);
 /* Let go of a slot that has no used block and is on no list. */

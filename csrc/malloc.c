@@ -12,6 +12,7 @@
 #include "orphan.h"
 #include "os.h"
 #include "purge.h"
+#include "thread.h"
 
 #include <errno.h>
 
@@ -32,12 +33,12 @@ static COLD void *out_of_memory(void) {
 }
 
 static void *try_class(unsigned class) {
-  struct arena *arena = arena_acquire();
+  struct arena *arena = thread_arena();
   if (arena == NULL) return NULL;
   struct stock *stock = &arena->blocks[class];
   int filled = stock->first != NULL || arena_refill(arena, class);
   void *address = filled ? alloc_pop(stock, stock->first) : NULL;
-  arena_leave_late();
+  thread_leave_late();
   return address;
 }
 
@@ -70,13 +71,13 @@ static void *try_beyond(size_t size, size_t alignment, int zeroed) {
 
 void *alloc_beyond(size_t size, size_t alignment, int zeroed) {
   if (size > PTRDIFF_MAX) return out_of_memory();
-  arena_acquire(); /* it keeps what is freed, if only large blocks are */
+  thread_arena(); /* it keeps what is freed, if only large blocks are */
   void *address = try_beyond(size, alignment, zeroed);
   if (UNLIKELY(address == NULL)) {
     reclaim();
     address = try_beyond(size, alignment, zeroed);
   }
-  arena_leave_late();
+  thread_leave_late();
   return address != NULL ? address : out_of_memory();
 }
 

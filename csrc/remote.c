@@ -90,7 +90,7 @@ static void push(struct arena *owner, uintptr_t item, uintptr_t *next) {
   do {
     *next = head;
     /* release: whoever takes the queue must see the batches, and the state bytes of their blocks. seq_cst, as
-     * is the load of `life`: either this thread sees that the arena has become idle, or arena_retire(), which makes
+     * is the load of `life`: either this thread sees that the arena has become idle, or retire(), which makes
      * it so before it looks at the queue, sees the item. */
   } while (!__atomic_compare_exchange_n(&owner->remote, &head, item, 1, __ATOMIC_SEQ_CST, __ATOMIC_RELAXED));
   if (owner == &orphanage)

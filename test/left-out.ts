@@ -1,17 +1,5 @@
 /** Tests that need a program which is not part of the tool chain: they run where it is, and say so where it is not. */
-import { accessSync, constants } from 'node:fs';
-import { delimiter, join } from 'node:path';
-
-function isOnPath(program: string): boolean {
-  return (process.env['PATH'] ?? '').split(delimiter).some((folder) => {
-    try {
-      accessSync(join(folder, program), constants.X_OK);
-      return true;
-    } catch {
-      return false;
-    }
-  });
-}
+import { isOnPath } from '../bench/workloads/all.ts';
 
 /**
  * True if the tests of `program` are to be registered. Where it is missing a line says what is left out and which

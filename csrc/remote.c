@@ -33,7 +33,7 @@ static_assert(sizeof(struct batch) == 512, "batches tile a page");
 #define SINGLE ((uintptr_t)1)
 /* Batches are made so many bytes at a time. */
 #define BATCH_STORE_BYTES ((size_t)64 << 10)
-/* An arena's store is filled and emptied by so many batches. */
+/* An arena's store keeps so many batches, and is emptied down to that at twice as many. */
 #define BATCH_TRANSFER 16u
 
 struct lock batch_lock;
@@ -52,24 +52,28 @@ static void put(struct batch **store, struct batch *batch) {
   *store = batch;
 }
 
-/* Requires batch_lock. */
-static void make_batches(void) {
-  struct batch *made = os_map(BATCH_STORE_BYTES);
-  if (made == NULL) return;
-  for (size_t i = BATCH_STORE_BYTES / sizeof *made; i-- > 0;) put(&common_batches, made + i);
+/* A batch from the common store, or a new one; NULL without memory. Requires batch_lock. */
+static struct batch *new_batch(void) {
+  static struct batch *unused, *unused_end; /* memory for more of them, untouched */
+  if (common_batches != NULL) return pop(&common_batches);
+  if (unused == unused_end) {
+    unused = unused_end = os_map(BATCH_STORE_BYTES);
+    if (unused == NULL) return NULL;
+    unused_end += BATCH_STORE_BYTES / sizeof *unused;
+  }
+  return unused++;
 }
 
 static struct batch *get_batch(struct arena *arena) {
-  if (arena->batches == NULL) {
-    lock_acquire(&batch_lock);
-    if (common_batches == NULL) make_batches();
-    for (uint32_t i = 0; i < BATCH_TRANSFER && common_batches != NULL; i++, arena->batch_count++)
-      put(&arena->batches, pop(&common_batches));
-    lock_release(&batch_lock);
-    if (arena->batches == NULL) return NULL;
-  }
-  arena->batch_count--;
   struct batch *batch = pop(&arena->batches);
+  if (batch != NULL) {
+    arena->batch_count--;
+  } else {
+    lock_acquire(&batch_lock);
+    batch = new_batch();
+    lock_release(&batch_lock);
+    if (batch == NULL) return NULL;
+  }
   batch->count = batch->bytes = 0;
   return batch;
 }

@@ -4,6 +4,9 @@
 
 #include "heap.h"
 
+/* Pages of a slot on which a hole may begin: the largest, of 16-byte blocks, is a little more than a page. */
+#define HOLE_PAGES 14u
+
 static_assert(SLOT_ORDER == 16u, "an offset in a slot is the low 16 bits of an address");
 
 /* Blocks that a slot of the class can give. */
@@ -11,11 +14,15 @@ static inline uint32_t slot_usable(const struct slot *slot) {
   return (uint32_t)block_classes[slot->class].capacity - block_classes[slot->class].hole;
 }
 
-/* The index of the first block of the hole, where the state bytes are. Neighbouring slots
- * have it at different offsets, so that their state bytes do not compete for one cache set. */
+/* The index of the first block of the hole, where the state bytes are. It begins near the start of a page, so that
+ * it and the first blocks carved lie on one; which page, and how near, differs from slot to slot, so that
+ * their state bytes do not compete for one cache set. */
 static inline uint32_t slot_hole(const struct slot *slot) {
   const struct block_class *class = &block_classes[slot->class];
-  return class->hole == 0 ? 0 : (slot_number(slot) & 15u) * ((uint32_t)(class->capacity - class->hole) / 16u);
+  if (class->hole == 0) return 0;
+  uint32_t number = slot_number(slot);
+  uint32_t bytes = number % HOLE_PAGES * 4096u + number * 5u % 8u * 2u * CACHE_LINE;
+  return (bytes + class->size - 1) / class->size;
 }
 
 /* The index of the block that is carved as number `turn`: from behind the hole, round to it. */

@@ -64,36 +64,37 @@ static void thread_exit(void *round) {
   thread_leave_late();
 }
 
-/* Requires arenas.lock. */
-static void make_arenas(void) {
-  char *memory = os_map(ARENA_BATCH_BYTES);
-  if (memory == NULL) return;
-  size_t step = (sizeof(struct arena) + CACHE_LINE - 1) & ~(size_t)(CACHE_LINE - 1);
-  for (size_t offset = (ARENA_BATCH_BYTES / step) * step; offset >= step; offset -= step) {
-    struct arena *arena = (struct arena *)(memory + offset - step);
-    arena->next_idle = arenas.idle;
-    arenas.idle = arena;
-    arenas.idle_count++;
+/* An arena that no thread had yet, or NULL without memory. Requires arenas.lock. */
+static struct arena *make_arena(void) {
+  static char *unused, *unused_end; /* memory for more of them, untouched */
+  size_t bytes = (sizeof(struct arena) + CACHE_LINE - 1) & ~(size_t)(CACHE_LINE - 1);
+  if (unused == unused_end) {
+    unused = os_map(ARENA_BATCH_BYTES);
+    unused_end = unused;
+    if (unused == NULL) return NULL;
+    unused_end += ARENA_BATCH_BYTES / bytes * bytes;
   }
+  struct arena *arena = (struct arena *)unused;
+  unused += bytes;
+  arena->number = ++arenas.count;
+  arena_init(arena);
+  arena->next = arenas.all;
+  /* release: whoever walks the list sees a whole arena. */
+  __atomic_store_n(&arenas.all, arena, __ATOMIC_RELEASE);
+  return arena;
 }
 
 static struct arena *open_arena(void) {
   lock_acquire(&arenas.lock);
-  if (arenas.idle == NULL) make_arenas();
   struct arena *arena = arenas.idle;
   if (arena != NULL) {
     arenas.idle = arena->next_idle;
     arenas.idle_count--;
-    if (arena->number == 0) {
-      arena->number = ++arenas.count;
-      arena_init(arena);
-      arena->next = arenas.all;
-      /* release: whoever walks the list sees a whole arena. */
-      __atomic_store_n(&arenas.all, arena, __ATOMIC_RELEASE);
-    }
-    /* seq_cst: with the push in remote.c, see push(). */
-    __atomic_store_n(&arena->life, ARENA_LIVE, __ATOMIC_SEQ_CST);
+  } else {
+    arena = make_arena();
   }
+  /* seq_cst: with the push in remote.c, see push(). */
+  if (arena != NULL) __atomic_store_n(&arena->life, ARENA_LIVE, __ATOMIC_SEQ_CST);
   if (!exit_key_made) exit_key_made = pthread_key_create(&exit_key, thread_exit) == 0;
   lock_release(&arenas.lock);
   return arena;

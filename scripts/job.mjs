@@ -31,7 +31,7 @@ const JOBS = {
   test: { needs: BUILD_STEPS, programs: [['vitest', 'run', ...rest]] },
   bench: { needs: BUILD_STEPS, programs: [['tsx', 'bench/cli.ts', ...rest]] },
   lint: {
-    needs: ['dependencies'],
+    needs: ['dependencies', 'typescript'], // the examples import the built package's types
     programs: [
       ['biome', 'check', '--error-on-warnings', ...rest],
       ['tsc', '--noEmit'],

@@ -27,8 +27,13 @@ static void before_fork(void) {
   for (size_t i = 0; i < LOCK_COUNT; i++) lock_before_fork(locks[i]);
 }
 
-static void after_fork_in_parent(void) {
+static void release_all(void) {
   for (size_t i = LOCK_COUNT; i-- > 0;) lock_after_fork(locks[i]);
+}
+
+static void after_fork_in_parent(void) {
+  release_all();
+  orphan_drain(); /* what other threads freed meanwhile */
 }
 
 /* Blocks that were on their way when the process forked lie in queues that nobody empties any more.
@@ -89,7 +94,7 @@ static void mend_child(void) {
 }
 
 static void after_fork_in_child(void) {
-  after_fork_in_parent();
+  release_all();
   purge_after_fork();
   mend_child();
 }

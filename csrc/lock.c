@@ -26,7 +26,8 @@ static void pause_cpu(void) {
 }
 
 static int replace(struct lock *lock, uint32_t old, uint32_t new) {
-  /* acquire: pairs with the releases in lock_release() and lock_after_fork(). */
+  /* acquire: pairs with the releases in lock_release() and lock_after_fork(). Nobody gives up after it, so it
+   * need not be seq_cst as lock_try() is. */
   return __atomic_compare_exchange_n(&lock->word, &old, new, 0, __ATOMIC_ACQUIRE, __ATOMIC_RELAXED);
 }
 
@@ -54,8 +55,8 @@ static void wake(struct lock *lock, int count) {
 
 COLD void lock_release_slowly(struct lock *lock) {
   if (__atomic_load_n(&lock->word, __ATOMIC_RELAXED) == LOCK_FORKING) return; /* passed, not acquired */
-  /* release: as in lock_release(). */
-  __atomic_store_n(&lock->word, LOCK_FREE, __ATOMIC_RELEASE);
+  /* seq_cst: as in lock_release(). */
+  __atomic_store_n(&lock->word, LOCK_FREE, __ATOMIC_SEQ_CST);
   wake(lock, 1);
 }
 
@@ -67,6 +68,7 @@ void lock_before_fork(struct lock *lock) {
 
 void lock_after_fork(struct lock *lock) {
   forking = 0;
-  __atomic_store_n(&lock->word, LOCK_FREE, __ATOMIC_RELEASE);
+  /* seq_cst: as in lock_release(). */
+  __atomic_store_n(&lock->word, LOCK_FREE, __ATOMIC_SEQ_CST);
   wake(lock, INT_MAX);
 }

@@ -25,8 +25,8 @@ void lock_after_fork(struct lock *lock);
 /* Returns 1 with the lock held, or 0. */
 static inline int lock_try(struct lock *lock) {
   uint32_t word = LOCK_FREE;
-  /* acquire: pairs with the release in lock_release(). */
-  return __atomic_compare_exchange_n(&lock->word, &word, LOCK_HELD, 0, __ATOMIC_ACQUIRE, __ATOMIC_RELAXED);
+  /* acquire: pairs with the release in lock_release(); seq_cst, also where it fails, for orphan_drain(). */
+  return __atomic_compare_exchange_n(&lock->word, &word, LOCK_HELD, 0, __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST);
 }
 
 /* 1 if somebody sleeps until the lock, which the caller holds, is released. */
@@ -40,8 +40,8 @@ static inline void lock_acquire(struct lock *lock) {
 
 static inline void lock_release(struct lock *lock) {
   uint32_t word = LOCK_HELD;
-  /* release: whoever acquires the lock next sees everything written under it. */
-  if (UNLIKELY(!__atomic_compare_exchange_n(&lock->word, &word, LOCK_FREE, 0, __ATOMIC_RELEASE, __ATOMIC_RELAXED)))
+  /* release: whoever acquires the lock next sees everything written under it; seq_cst for orphan_drain(). */
+  if (UNLIKELY(!__atomic_compare_exchange_n(&lock->word, &word, LOCK_FREE, 0, __ATOMIC_SEQ_CST, __ATOMIC_RELAXED)))
     lock_release_slowly(lock);
 }
 

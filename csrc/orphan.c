@@ -79,6 +79,12 @@ static void put(struct slot *slot, uint32_t now) {
   link_orphan(slot, slot->used < slot->fresh || slot->fresh < slot_usable(slot) ? PLACE_LISTED : PLACE_FULL);
 }
 
+/* Whoever pushed a block while the lock was held has left it to the holder to take in. */
+static void leave(void) {
+  lock_release(&orphan_lock);
+  orphan_drain();
+}
+
 void orphan_give(struct slot *slot) {
   if (slot->used == 0) {
     arena_release_slot(slot);
@@ -88,7 +94,7 @@ void orphan_give(struct slot *slot) {
   lock_acquire(&orphan_lock);
   __atomic_store_n(&slot->owner, &orphanage, __ATOMIC_RELAXED);
   put(slot, now);
-  lock_release(&orphan_lock);
+  leave();
 }
 
 /* Make a torn slot whole; if it turns out to be free it goes back to the heap. Requires orphan_lock. */
@@ -123,9 +129,16 @@ static void accept(struct slot *slot, struct block *block, uint32_t now) {
   }
 }
 
+/* 1 with the lock held, if there is anything to take in and nobody else who will. */
+static int begin_drain(void) {
+  /* seq_cst, as are push() and the lock: of a thread that pushes and then finds the lock held, and the holder
+   * that releases it and then looks at the queue, at least one sees what the other did. */
+  return __atomic_load_n(&orphanage.remote, __ATOMIC_SEQ_CST) != 0 && lock_try(&orphan_lock);
+}
+
 void orphan_drain(void) {
   /* Whoever holds the lock looks again after releasing it, so no block is left behind. */
-  while (remote_waiting(&orphanage) && lock_try(&orphan_lock)) {
+  while (begin_drain()) {
     struct block *strays = NULL, *next;
     uint32_t now = os_now_ms();
     struct remote_cursor cursor = remote_take(&orphanage);
@@ -168,7 +181,7 @@ struct slot *orphan_adopt(struct arena *arena, unsigned class) {
     slot_set_countdown(slot, 1);
     __atomic_store_n(&slot->owner, arena, __ATOMIC_RELAXED);
   }
-  lock_release(&orphan_lock);
+  leave();
   return slot;
 }
 
@@ -209,8 +222,7 @@ size_t orphan_purge(uint32_t now, uint32_t delay, const struct lock *held) {
     }
   }
   purged_bytes += purged;
-  lock_release(&orphan_lock);
-  orphan_drain();
+  leave();
   return purged;
 }
 

@@ -6,6 +6,7 @@
 #define _GNU_SOURCE
 #include "os.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -133,15 +134,14 @@ size_t os_memory(void) {
   return failed ? (size_t)1 << 32 : (size_t)info.totalram * info.mem_unit;
 }
 
-static size_t limit_of(int resource) {
-  struct rlimit limit;
-  int saved_errno = errno;
-  int failed = getrlimit((unsigned)resource, &limit);
-  errno = saved_errno;
-  return failed || limit.rlim_cur == RLIM_INFINITY ? SIZE_MAX : (size_t)limit.rlim_cur;
-}
+static_assert(RLIM_INFINITY >= SIZE_MAX, "no limit is not taken for one");
 
 size_t os_address_limit(void) {
-  size_t addresses = limit_of(RLIMIT_AS), data = limit_of(RLIMIT_DATA);
-  return addresses < data ? addresses : data;
+  struct rlimit limit;
+  size_t least = SIZE_MAX;
+  int saved_errno = errno;
+  if (getrlimit(RLIMIT_AS, &limit) == 0 && limit.rlim_cur < least) least = (size_t)limit.rlim_cur;
+  if (getrlimit(RLIMIT_DATA, &limit) == 0 && limit.rlim_cur < least) least = (size_t)limit.rlim_cur;
+  errno = saved_errno;
+  return least;
 }

@@ -29,7 +29,6 @@
 #include <sched.h>
 #include <signal.h>
 #include <stddef.h>
-#include <string.h>
 #include <sys/syscall.h>
 #include <time.h>
 #include <unistd.h>
@@ -121,8 +120,9 @@ static char *make_storage(char *memory) {
     if (distances[i] > STORAGE_BYTES / 2 - (ptrdiff_t)OS_PAGE || distances[i] < (ptrdiff_t)OS_PAGE - STORAGE_BYTES / 2)
       return NULL;
 #if defined(__x86_64__)
-  memcpy(pointer, &pointer, sizeof pointer);      /* where %fs:0 finds it */
-  memcpy(pointer + 16, &pointer, sizeof pointer); /* and the C library its own data */
+  void **words = (void **)(void *)pointer;
+  words[0] = pointer; /* where %fs:0 finds it */
+  words[2] = pointer; /* and the C library its own data */
 #endif
   return pointer;
 }

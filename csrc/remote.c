@@ -109,8 +109,9 @@ void remote_reroute(struct block *block) {
 
 struct remote_cursor remote_take(struct arena *arena) {
   struct remote_cursor cursor = {arena, 0, 0};
-  /* acquire: pairs with the release in push(); seq_cst for the reason given there. */
-  if (remote_waiting(arena)) cursor.item = __atomic_exchange_n(&arena->remote, 0, __ATOMIC_SEQ_CST);
+  /* acquire: pairs with the release in push(); seq_cst, the first look too, for the reason given there. */
+  if (__atomic_load_n(&arena->remote, __ATOMIC_SEQ_CST) != 0)
+    cursor.item = __atomic_exchange_n(&arena->remote, 0, __ATOMIC_SEQ_CST);
   return cursor;
 }
 

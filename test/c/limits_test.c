@@ -12,9 +12,14 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
-static void limit(int resource, size_t bytes) {
+static void limit_addresses(size_t bytes) {
   const struct rlimit limits = {bytes, bytes};
-  CHECK_EQ(setrlimit(resource, &limits), 0);
+  CHECK_EQ(setrlimit(RLIMIT_AS, &limits), 0);
+}
+
+static void limit_data(size_t bytes) {
+  const struct rlimit limits = {bytes, bytes};
+  CHECK_EQ(setrlimit(RLIMIT_DATA, &limits), 0);
 }
 
 /* Bytes of addresses that the process has now. */
@@ -69,7 +74,7 @@ TEST_IF(NEEDS_NATIVE, "when RLIMIT_AS is reached malloc() gives NULL, and memory
   static const size_t sizes[] = {16, 100, 1000, 5000, 40000, 300000, 1500000, 5000000};
   for (size_t i = 0; i < sizeof sizes / sizeof sizes[0]; i++)
     CHECK_EXITS({
-      limit(RLIMIT_AS, address_space() + ((size_t)48 << 20));
+      limit_addresses(address_space() + ((size_t)48 << 20));
       exhaust_and_reuse(sizes[i]);
       CHECK_EQ(door_check(), 0);
     });
@@ -77,7 +82,7 @@ TEST_IF(NEEDS_NATIVE, "when RLIMIT_AS is reached malloc() gives NULL, and memory
 
 TEST_IF(NEEDS_NATIVE, "when RLIMIT_DATA is reached malloc() gives NULL, and memory freed then can be allocated again") {
   CHECK_EXITS({
-    limit(RLIMIT_DATA, (size_t)32 << 20);
+    limit_data((size_t)32 << 20);
     exhaust_and_reuse(1000);
     exhaust_and_reuse(100000);
     CHECK_EQ(door_check(), 0);
@@ -85,7 +90,7 @@ TEST_IF(NEEDS_NATIVE, "when RLIMIT_DATA is reached malloc() gives NULL, and memo
 }
 
 TEST_IF(NEEDS_NATIVE, "calloc(), realloc() and memalign() give NULL when memory runs out, and lose nothing") {
-  limit(RLIMIT_AS, address_space() + ((size_t)32 << 20));
+  limit_addresses(address_space() + ((size_t)32 << 20));
   struct link *list = NULL;
   void *kept = malloc(1000);
   content_fill(kept, 1000, 9);
@@ -131,7 +136,7 @@ TEST_IF(NEEDS_NATIVE, "a thread that starts when no memory is left gets NULL") {
   CHECK_EQ(pthread_barrier_init(&exhausted, NULL, 2), 0);
   pthread_t thread;
   CHECK_EQ(pthread_create(&thread, NULL, allocate_when_exhausted, NULL), 0);
-  limit(RLIMIT_AS, address_space() + ((size_t)16 << 20));
+  limit_addresses(address_space() + ((size_t)16 << 20));
   struct link *list = NULL;
   allocate_all(&list, 100000);
   allocate_all(&list, 16);
@@ -141,7 +146,7 @@ TEST_IF(NEEDS_NATIVE, "a thread that starts when no memory is left gets NULL") {
 }
 
 TEST_IF(NEEDS_NATIVE | NEEDS_OURS, "under 96 MiB of addresses memory freed in one size is reused in every other") {
-  limit(RLIMIT_AS, address_space() + ((size_t)96 << 20));
+  limit_addresses(address_space() + ((size_t)96 << 20));
   static const size_t sizes[] = {64, 1 << 20, 5000, 100, 300000, 24, 40000, 2000, 16, 700000, 1000};
   for (size_t i = 0; i < sizeof sizes / sizeof sizes[0]; i++) {
     struct link *list = NULL;

@@ -97,6 +97,7 @@ static void after_fork_in_child(void) {
   release_all();
   purge_after_fork();
   mend_child();
+  orphan_drain(); /* what was freed during the fork by a thread that the child does not have */
 }
 
 static void at_exit(void) {

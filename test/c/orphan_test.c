@@ -6,6 +6,7 @@
 #include "remote.h"
 
 #include <pthread.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 enum { BLOCKS = 10 }; /* too few for the thread to look at the clock, and to purge */
@@ -55,4 +56,27 @@ TEST("a block that was freed while the orphanage was locked is taken in when the
   leave_block_behind(legacy.blocks[0]);
   CHECK_EXITS({});
   CHECK(!remote_waiting(&orphanage));
+}
+
+static void *freed_while_forking;
+
+/* Registered before all constructors, some of which allocate: so it runs when the library's locks are held. */
+static void free_while_forking(void) {
+  if (freed_while_forking != NULL) run(free_one, freed_while_forking);
+}
+static void register_first(void) { pthread_atfork(free_while_forking, NULL, NULL); }
+__attribute__((section(".preinit_array"), used)) static void (*const first_of_all)(void) = register_first;
+
+TEST("a block that is freed in the middle of a fork is taken in by the parent and by the child") {
+  struct legacy legacy = {.bytes = 200};
+  run(allocate, &legacy);
+  freed_while_forking = legacy.blocks[0];
+  pid_t child = fork();
+  freed_while_forking = NULL;
+  CHECK(!remote_waiting(&orphanage));
+  CHECK_EQ(bm_check(), 0);
+  if (child == 0) _exit(0);
+  int status = 1;
+  CHECK_EQ(waitpid(child, &status, 0), child);
+  CHECK_EQ(status, 0);
 }

@@ -5,6 +5,7 @@
     'core_sources': [
       'csrc/aligned.c',
       'csrc/arena.c',
+      'csrc/bitmap.c',
       'csrc/block.c',
       'csrc/calloc.c',
       'csrc/check.c',
@@ -21,8 +22,11 @@
       'csrc/options.c',
       'csrc/orphan.c',
       'csrc/os.c',
+      'csrc/pool.c',
+      'csrc/pool_check.c',
       'csrc/purge.c',
       'csrc/realloc.c',
+      'csrc/region.c',
       'csrc/remote.c',
       'csrc/slot.c',
       'csrc/stats.c',
@@ -59,6 +63,7 @@
         'csrc/addon/block-table.cc',
         'csrc/addon/errors.cc',
         'csrc/addon/handover.cc',
+        'csrc/addon/pools.cc',
         'csrc/addon/stats.cc',
       ],
       # Only Node's entry points are exported, so that the functions of a preloaded libbuddymalloc.so never stand in

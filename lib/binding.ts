@@ -53,6 +53,46 @@ export interface MallInfo {
   fallbackBlocks: number;
 }
 
+/**
+ * The addon's functions for one pool in this thread. Places are numbers from 0; a number below 0 is a status of
+ * csrc/pool.h, negated, and so is the answer of functions that say no more than whether they succeeded, with 0 for success.
+ */
+export interface PoolBinding {
+  take(size: number, alignment: number): number;
+  give(place: number): number;
+  resize(place: number, size: number): number;
+  stock(sizeClass: number, count: number): number;
+  unstock(sizeClass: number, keep: number): void;
+  sync(): void;
+  flush(): void;
+  usable(place: number): number;
+  zero(place: number, size: number): void;
+  openRegion(number: number): ArrayBuffer | undefined | null;
+  openOwn(place: number, size: number): ArrayBuffer | undefined | null;
+  closeOwn(place: number): void;
+  handover(place: number, size: number): number;
+  adopt(handle: number): number;
+  copyIn(place: number, from: ArrayBuffer): void;
+  copyOut(place: number, to: ArrayBuffer): void;
+  wait(id: number, size: number, alignment: number): number;
+  cancel(id: number): number;
+  granted(): number | undefined;
+  second(): number;
+  idle(): void;
+  reset(): void;
+  trim(): number;
+  destroy(): void;
+  stats(): Record<string, number>;
+  blocks(): Float64Array;
+  regions(): Float64Array;
+  check(): number;
+  readonly config: string;
+  readonly created: boolean;
+  readonly unitBits: number;
+  readonly classes: number[];
+  readonly stockBuffer: ArrayBuffer | null;
+}
+
 /** The addon's functions. Those that return a block return undefined when it should be one of heap.ts. */
 interface Binding {
   malloc(size: number): ArrayBuffer | undefined;
@@ -72,11 +112,21 @@ interface Binding {
   mallocInfo(): string;
   mallocTrim(): boolean;
   mallocCheck(): number;
+  poolOpen(
+    name: string,
+    config: string,
+    limit: number,
+    regionOrder: number,
+    alignment: number,
+    mayCreate: boolean,
+    notify: () => void,
+  ): PoolBinding | undefined;
   errorCodes(): string[];
   registerErrorClass(own: typeof OwnBuddyMallocError): typeof OwnBuddyMallocError;
   setMaxSize(bytes: number): void;
   onBacklog(callback: () => void): void;
   forbidExternal(forbidden: boolean): void;
+  externalForbidden(): boolean;
   turned(): void;
 }
 

@@ -19,6 +19,18 @@ export const ERROR_CLASSES = {
   ERR_STALE_HANDLE: 'BuddyMallocError',
   /** This runtime forbids ArrayBuffers over native memory, and nothing else would do. */
   ERR_NATIVE_FORBIDDEN: 'BuddyMallocError',
+  /** An argument is of the right type, but has no meaning. */
+  ERR_INVALID_ARG_VALUE: 'TypeError',
+  /** The pool's limit leaves no room for the block. */
+  ERR_POOL_FULL: 'BuddyMallocError',
+  /** The pool was destroyed. */
+  ERR_POOL_DESTROYED: 'BuddyMallocError',
+  /** There is no pool of this name. */
+  ERR_POOL_UNKNOWN: 'BuddyMallocError',
+  /** There is a pool of this name already, with other options. */
+  ERR_POOL_MISMATCH: 'BuddyMallocError',
+  /** The block was handed over, or shared, before it was used. */
+  ERR_BLOCK_MOVED: 'BuddyMallocError',
   /** The addon, or the library to preload, has not been built. */
   ERR_NOT_BUILT: 'BuddyMallocError',
 } as const;
@@ -45,4 +57,13 @@ export class BuddyMallocError extends Error {
     super(message, options);
     this.code = code;
   }
+}
+
+/** A TypeError or RangeError with a code of {@link ERROR_CLASSES}. */
+export function codedError(
+  Class: typeof TypeError | typeof RangeError,
+  code: ErrorCode,
+  message: string,
+): Error & { code: ErrorCode } {
+  return Object.assign(new Class(message), { code });
 }

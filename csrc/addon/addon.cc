@@ -6,6 +6,7 @@
 #include "blocks.h"
 #include "errors.h"
 #include "handover.h"
+#include "pools.h"
 #include "stats.h"
 
 namespace {
@@ -22,6 +23,10 @@ void turned(const Napi::CallbackInfo &info) { tableOf(info.Env()).turned(); }
 /* forbidExternal(forbidden): behave as a runtime that forbids native blocks, or no longer; for tests. */
 void forbidExternal(const Napi::CallbackInfo &info) {
   tableOf(info.Env()).externalForbidden = info[0].ToBoolean().Value();
+}
+
+Napi::Value externalForbidden(const Napi::CallbackInfo &info) {
+  return Napi::Boolean::New(info.Env(), tableOf(info.Env()).externalForbidden);
 }
 
 void closeTable(napi_env, void *data, void *) { static_cast<BlockTable *>(data)->close(); }
@@ -45,11 +50,13 @@ Napi::Object initialize(Napi::Env env, Napi::Object exports) {
   exports.Set("mallocInfo", Napi::Function::New<mallocInfo>(env));
   exports.Set("mallocTrim", Napi::Function::New<mallocTrim>(env));
   exports.Set("mallocCheck", Napi::Function::New<mallocCheck>(env));
+  exports.Set("poolOpen", Napi::Function::New<poolOpen>(env));
   exports.Set("errorCodes", Napi::Function::New<errorCodes>(env));
   exports.Set("registerErrorClass", Napi::Function::New<registerErrorClass>(env));
   exports.Set("setMaxSize", Napi::Function::New<setMaxSize>(env));
   exports.Set("onBacklog", Napi::Function::New<onBacklog>(env));
   exports.Set("forbidExternal", Napi::Function::New<forbidExternal>(env));
+  exports.Set("externalForbidden", Napi::Function::New<externalForbidden>(env));
   exports.Set("turned", Napi::Function::New<turned>(env));
   return exports;
 }

@@ -2,8 +2,16 @@ import { describe, expect, it } from 'vitest';
 import { native } from '../../lib/binding.ts';
 import { BuddyMallocError, ERROR_CLASSES } from '../../lib/index.ts';
 
-/** The code that only TypeScript can throw, since it says that there is no addon. */
-const TYPESCRIPT_ALONE = ['ERR_NOT_BUILT'];
+/** The codes that only TypeScript throws: those of pools, and the one that says that there is no addon. */
+const TYPESCRIPT_ALONE = [
+  'ERR_NOT_BUILT',
+  'ERR_INVALID_ARG_VALUE',
+  'ERR_POOL_FULL',
+  'ERR_POOL_DESTROYED',
+  'ERR_POOL_UNKNOWN',
+  'ERR_POOL_MISMATCH',
+  'ERR_BLOCK_MOVED',
+];
 
 describe('the table of errors', () => {
   it('has the same codes in C++ and in TypeScript', () => {

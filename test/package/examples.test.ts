@@ -6,7 +6,9 @@ import { PACKAGE_ROOT } from '../../lib/root.ts';
 
 /** The comment before each exported function of lib/, by the function's name. */
 function documented(): Map<string, string> {
-  const sources = readdirSync(join(PACKAGE_ROOT, 'lib')).filter((file) => file.endsWith('.ts'));
+  const sources = readdirSync(join(PACKAGE_ROOT, 'lib'), { recursive: true, encoding: 'utf8' }).filter((file) =>
+    file.endsWith('.ts'),
+  );
   const found = new Map<string, string>();
   for (const source of sources) {
     const text = readFileSync(join(PACKAGE_ROOT, 'lib', source), 'utf8');

@@ -1,0 +1,565 @@
+/* pools.cc: the pools of the process by name, and each environment's door to one.
+ *
+ * The functions are called by lib/pool alone, which passes numbers of the right type: they answer with a status and throw
+ * nothing. What would do harm, a place or a handle that is none, pool.c finds out.
+ *
+ * Owner:     `registry` belongs to the process, under its mutex. A Door belongs to its environment's thread.
+ * Invariant: D1  a door's holder is NULL once the environment has left the pool; nothing is called through it then.
+ *            D2  a region is open as long as an ArrayBuffer over it is reachable, detached or not: an operation that the
+ *                system has under way may still write to it. */
+#include "pools.h"
+
+#include <cstring>
+#include <map>
+#include <mutex>
+#include <string>
+#include <unordered_map>
+#include <vector>
+
+extern "C" {
+#include "pool.h"
+}
+
+namespace {
+
+struct Named {
+  struct pool *pool;
+  std::string config; /* what lib/pool wants a second thread to know */
+};
+
+struct Registry {
+  std::mutex mutex;
+  std::map<std::string, Named> pools;
+};
+
+/* Never destroyed: workers may still use it while the process exits. */
+Registry &registry() {
+  static Registry *const instance = new Registry;
+  return *instance;
+}
+
+struct OwnBuffer;
+
+/* One environment's way into one pool. */
+struct Door {
+  struct holder *holder;
+  struct pool *pool;
+  std::string name;
+  napi_env env;
+  napi_threadsafe_function notify;
+  std::unordered_map<uint32_t, OwnBuffer *> own; /* blocks that have an ArrayBuffer to themselves, by place */
+  uint64_t forgotten = 0;                        /* of those, ever freed because the garbage collector found them */
+  uint64_t references = 1;
+};
+
+/* A block's own ArrayBuffer. */
+struct OwnBuffer {
+  Door *door;
+  struct region *region;
+  struct pool *pool;
+  uint32_t place;
+  bool live; /* the block is this buffer's still */
+};
+
+struct Opening {
+  struct pool *pool;
+  struct region *region;
+};
+
+void release(Door *door) {
+  if (--door->references == 0) delete door;
+}
+
+/* Called under the pool's lock, by any thread. */
+void notify(void *context) {
+  napi_call_threadsafe_function(static_cast<napi_threadsafe_function>(context), nullptr, napi_tsfn_nonblocking);
+}
+
+void leave(Door *door) {
+  if (door->holder == nullptr) return;
+  struct holder *holder = door->holder;
+  door->holder = nullptr;
+  for (auto &entry : door->own) entry.second->live = false;
+  door->own.clear();
+  Registry &all = registry();
+  {
+    const std::lock_guard<std::mutex> lock(all.mutex);
+    struct pool *const pool = holder->pool;
+    const auto found = all.pools.find(door->name);
+    const bool mine = found != all.pools.end() && found->second.pool == pool;
+    if (pool_leave(holder) && mine) all.pools.erase(found);
+  }
+  napi_release_threadsafe_function(door->notify, napi_tsfn_abort);
+  release(door);
+}
+
+void leaveAtExit(void *data) { leave(static_cast<Door *>(data)); }
+
+/* ---- Arguments and answers ------------------------------------------------------------------ */
+
+template <size_t count> struct Call {
+  napi_value values[count == 0 ? 1 : count];
+  Door *door;
+  napi_env env;
+  Call(napi_env environment, napi_callback_info info) : env(environment) {
+    size_t length = count;
+    void *data = nullptr;
+    napi_get_cb_info(environment, info, &length, values, nullptr, &data);
+    door = static_cast<Door *>(data);
+  }
+  uint32_t uint32(size_t index) const {
+    uint32_t value = 0;
+    napi_get_value_uint32(env, values[index], &value);
+    return value;
+  }
+  double number(size_t index) const {
+    double value = 0;
+    napi_get_value_double(env, values[index], &value);
+    return value;
+  }
+  size_t size(size_t index) const { return static_cast<size_t>(number(index)); }
+  napi_value integer(int32_t value) const {
+    napi_value result = nullptr;
+    napi_create_int32(env, value, &result);
+    return result;
+  }
+  napi_value number(double value, bool) const {
+    napi_value result = nullptr;
+    napi_create_double(env, value, &result);
+    return result;
+  }
+  /* A status that is no success, as a number below 0. */
+  napi_value failure(enum pool_status status) const { return integer(-static_cast<int32_t>(status)); }
+  bool gone() const { return door->holder == nullptr; }
+};
+
+/* ---- Blocks --------------------------------------------------------------------------------- */
+
+napi_value take(napi_env env, napi_callback_info info) {
+  const Call<2> call(env, info);
+  if (call.gone()) return call.failure(POOL_DEAD);
+  uint32_t place = 0;
+  const enum pool_status status = pool_take(call.door->holder, call.size(0), call.size(1), &place);
+  return status == POOL_OK ? call.integer(static_cast<int32_t>(place)) : call.failure(status);
+}
+
+napi_value give(napi_env env, napi_callback_info info) {
+  const Call<1> call(env, info);
+  return call.failure(call.gone() ? POOL_DEAD : pool_give(call.door->holder, call.uint32(0)));
+}
+
+napi_value resize(napi_env env, napi_callback_info info) {
+  const Call<2> call(env, info);
+  return call.failure(call.gone() ? POOL_DEAD : pool_resize(call.door->holder, call.uint32(0), call.size(1)));
+}
+
+napi_value stock(napi_env env, napi_callback_info info) {
+  const Call<2> call(env, info);
+  if (call.gone()) return call.integer(0);
+  return call.integer(static_cast<int32_t>(pool_stock(call.door->holder, call.uint32(0), call.uint32(1))));
+}
+
+napi_value unstock(napi_env env, napi_callback_info info) {
+  const Call<2> call(env, info);
+  if (!call.gone()) pool_unstock(call.door->holder, call.uint32(0), call.uint32(1));
+  return nullptr;
+}
+
+napi_value sync(napi_env env, napi_callback_info info) {
+  const Call<0> call(env, info);
+  if (!call.gone()) pool_sync(call.door->holder);
+  return nullptr;
+}
+
+napi_value flush(napi_env env, napi_callback_info info) {
+  const Call<0> call(env, info);
+  if (!call.gone()) pool_flush(call.door->holder);
+  return nullptr;
+}
+
+/* Two words of the stock's head carry a second result that may not fit in 32 bits. */
+void setSecond(Door *door, size_t value) {
+  const uint64_t wide = value;
+  std::memcpy(door->holder->stock + 2, &wide, sizeof wide);
+}
+
+napi_value second(napi_env env, napi_callback_info info) {
+  const Call<0> call(env, info);
+  uint64_t wide = 0;
+  if (!call.gone()) std::memcpy(&wide, call.door->holder->stock + 2, sizeof wide);
+  return call.number(static_cast<double>(static_cast<int64_t>(wide)), true);
+}
+
+napi_value usable(napi_env env, napi_callback_info info) {
+  const Call<1> call(env, info);
+  size_t bytes = 0;
+  if (call.gone() || pool_memory(call.door->pool, call.uint32(0), &bytes) == nullptr) return call.failure(POOL_NO_BLOCK);
+  return call.number(static_cast<double>(bytes), true);
+}
+
+napi_value zero(napi_env env, napi_callback_info info) {
+  const Call<2> call(env, info);
+  size_t bytes = 0;
+  void *memory = call.gone() ? nullptr : pool_memory(call.door->pool, call.uint32(0), &bytes);
+  const size_t size = call.size(1);
+  if (memory != nullptr) os_zero(memory, size < bytes ? size : bytes);
+  return nullptr;
+}
+
+/* ---- Memory as JavaScript sees it ----------------------------------------------------------- */
+
+void nothing(napi_env, void *, void *) {}
+
+void closeRegion(napi_env, void *data, void *) {
+  Opening *opening = static_cast<Opening *>(data);
+  pool_close_region(opening->pool, opening->region);
+  delete opening;
+}
+
+/* An ArrayBuffer over a whole region; undefined if there is no such region, null if this runtime refuses. */
+napi_value openRegion(napi_env env, napi_callback_info info) {
+  const Call<1> call(env, info);
+  napi_value buffer = nullptr;
+  if (call.gone()) return nullptr;
+  struct region *region = pool_open_region(call.door->pool, call.uint32(0));
+  if (region == nullptr) return nullptr;
+  Opening *opening = new Opening{call.door->pool, region};
+  if (napi_create_external_arraybuffer(env, region->base, region->bytes, nothing, nullptr, &buffer) == napi_ok &&
+      napi_add_finalizer(env, buffer, opening, closeRegion, nullptr, nullptr) == napi_ok)
+    return buffer;
+  closeRegion(env, opening, nullptr);
+  napi_get_null(env, &buffer);
+  return buffer;
+}
+
+void closeOwn(napi_env, void *data, void *) {
+  OwnBuffer *own = static_cast<OwnBuffer *>(data);
+  Door *door = own->door;
+  if (own->live) {
+    own->live = false;
+    door->own.erase(own->place);
+    if (door->holder != nullptr && pool_give(door->holder, own->place) == POOL_OK) ++door->forgotten;
+  }
+  pool_close_region(own->pool, own->region);
+  release(door);
+  delete own;
+}
+
+/* (place, size): the block as an ArrayBuffer of its own. */
+napi_value openOwn(napi_env env, napi_callback_info info) {
+  const Call<2> call(env, info);
+  napi_value buffer = nullptr;
+  if (call.gone()) return nullptr;
+  const uint32_t place = call.uint32(0);
+  size_t bytes = 0;
+  void *memory = pool_memory(call.door->pool, place, &bytes);
+  if (memory == nullptr) return nullptr;
+  struct region *region = pool_open_region(call.door->pool, place >> pool_unit_bits(call.door->pool));
+  if (region == nullptr) return nullptr;
+  const size_t size = call.size(1);
+  OwnBuffer *own = new OwnBuffer{call.door, region, call.door->pool, place, true};
+  ++call.door->references;
+  call.door->own[place] = own;
+  if (napi_create_external_arraybuffer(env, memory, size < bytes ? size : bytes, nothing, nullptr, &buffer) == napi_ok &&
+      napi_add_finalizer(env, buffer, own, closeOwn, nullptr, nullptr) == napi_ok)
+    return buffer;
+  own->live = false;
+  call.door->own.erase(place);
+  closeOwn(env, own, nullptr);
+  napi_get_null(env, &buffer);
+  return buffer;
+}
+
+/* (place): its own ArrayBuffer, which the caller has detached, is no longer the block's. */
+napi_value closeOwnBuffer(napi_env env, napi_callback_info info) {
+  const Call<1> call(env, info);
+  const auto found = call.door->own.find(call.uint32(0));
+  if (found != call.door->own.end()) {
+    found->second->live = false;
+    call.door->own.erase(found);
+  }
+  return nullptr;
+}
+
+/* ---- Handover ------------------------------------------------------------------------------- */
+
+napi_value handover(napi_env env, napi_callback_info info) {
+  const Call<2> call(env, info);
+  if (call.gone()) return call.failure(POOL_DEAD);
+  uint64_t handle = 0;
+  const enum pool_status status = pool_handover(call.door->holder, call.uint32(0), call.size(1), &handle);
+  return status == POOL_OK ? call.number(static_cast<double>(handle), true) : call.failure(status);
+}
+
+napi_value adopt(napi_env env, napi_callback_info info) {
+  const Call<1> call(env, info);
+  if (call.gone()) return call.failure(POOL_DEAD);
+  uint32_t place = 0;
+  size_t size = 0;
+  const double handle = call.number(0);
+  const bool possible = handle >= 1 && handle < 9007199254740992.0;
+  const enum pool_status status =
+      possible ? pool_adopt(call.door->holder, static_cast<uint64_t>(handle), &place, &size) : POOL_STALE;
+  if (status != POOL_OK) return call.failure(status);
+  setSecond(call.door, size);
+  return call.integer(static_cast<int32_t>(place));
+}
+
+/* For a runtime without external ArrayBuffers: the block's bytes in and out. */
+napi_value copyIn(napi_env env, napi_callback_info info) {
+  const Call<2> call(env, info);
+  size_t bytes = 0;
+  size_t length = 0;
+  void *source = nullptr;
+  void *memory = call.gone() ? nullptr : pool_memory(call.door->pool, call.uint32(0), &bytes);
+  if (memory != nullptr && napi_get_arraybuffer_info(env, call.values[1], &source, &length) == napi_ok && source != nullptr)
+    std::memcpy(memory, source, length < bytes ? length : bytes);
+  return nullptr;
+}
+
+napi_value copyOut(napi_env env, napi_callback_info info) {
+  const Call<2> call(env, info);
+  size_t bytes = 0;
+  size_t length = 0;
+  void *target = nullptr;
+  void *memory = call.gone() ? nullptr : pool_memory(call.door->pool, call.uint32(0), &bytes);
+  if (memory != nullptr && napi_get_arraybuffer_info(env, call.values[1], &target, &length) == napi_ok && target != nullptr)
+    std::memcpy(target, memory, length < bytes ? length : bytes);
+  return nullptr;
+}
+
+/* ---- Waiting -------------------------------------------------------------------------------- */
+
+napi_value wait(napi_env env, napi_callback_info info) {
+  const Call<3> call(env, info);
+  if (call.gone()) return call.failure(POOL_DEAD);
+  struct pool_stats stats;
+  pool_stats(call.door->pool, &stats);
+  /* Only another thread can free anything once this one has nothing left to do. */
+  if (stats.holders > 1) napi_ref_threadsafe_function(env, call.door->notify);
+  return call.failure(pool_wait(call.door->holder, call.number(0), call.size(1), call.size(2)));
+}
+
+napi_value cancel(napi_env env, napi_callback_info info) {
+  const Call<1> call(env, info);
+  return call.integer(call.gone() ? 0 : pool_cancel(call.door->holder, call.number(0)));
+}
+
+/* The id of the oldest answer, or undefined; its place, or status below 0, is the second result. */
+napi_value granted(napi_env env, napi_callback_info info) {
+  const Call<0> call(env, info);
+  double id = 0;
+  uint32_t place = 0;
+  enum pool_status status = POOL_OK;
+  if (call.gone() || !pool_granted(call.door->holder, &id, &place, &status)) return nullptr;
+  setSecond(call.door, status == POOL_OK ? place : static_cast<size_t>(-static_cast<int64_t>(status)));
+  return call.number(id, true);
+}
+
+/* Nothing is being waited for: the event loop may end. */
+napi_value idle(napi_env env, napi_callback_info info) {
+  const Call<0> call(env, info);
+  if (!call.gone()) napi_unref_threadsafe_function(env, call.door->notify);
+  return nullptr;
+}
+
+/* ---- Everything at once --------------------------------------------------------------------- */
+
+napi_value reset(napi_env env, napi_callback_info info) {
+  const Call<0> call(env, info);
+  if (!call.gone()) pool_reset(call.door->pool);
+  return nullptr;
+}
+
+napi_value trim(napi_env env, napi_callback_info info) {
+  const Call<0> call(env, info);
+  return call.number(call.gone() ? 0.0 : static_cast<double>(pool_trim(call.door->holder)), true);
+}
+
+napi_value destroy(napi_env env, napi_callback_info info) {
+  const Call<0> call(env, info);
+  if (call.gone()) return nullptr;
+  Registry &all = registry();
+  {
+    const std::lock_guard<std::mutex> lock(all.mutex);
+    const auto found = all.pools.find(call.door->name);
+    if (found != all.pools.end() && found->second.pool == call.door->pool) all.pools.erase(found);
+    pool_destroy(call.door->pool);
+  }
+  return nullptr;
+}
+
+napi_value leaveNow(napi_env env, napi_callback_info info) {
+  const Call<0> call(env, info);
+  if (call.gone()) return nullptr;
+  napi_remove_env_cleanup_hook(env, leaveAtExit, call.door);
+  leave(call.door);
+  return nullptr;
+}
+
+/* ---- Looking -------------------------------------------------------------------------------- */
+
+napi_value stats(napi_env env, napi_callback_info info) {
+  const Call<0> call(env, info);
+  if (call.gone()) return nullptr;
+  struct pool_stats figures;
+  pool_stats(call.door->pool, &figures);
+  const std::pair<const char *, uint64_t> rows[] = {
+      {"limit", figures.limit},
+      {"mappedBytes", figures.mapped_bytes},
+      {"metadataBytes", figures.meta_bytes},
+      {"doomedBytes", figures.doomed_bytes},
+      {"usedBytes", figures.used_bytes},
+      {"usedBlocks", figures.used_blocks},
+      {"stockedBytes", figures.stocked_bytes},
+      {"stockedBlocks", figures.stocked_blocks},
+      {"regions", figures.regions},
+      {"threads", figures.holders},
+      {"handedOver", figures.transit_blocks},
+      {"shared", figures.shared_blocks},
+      {"waiting", figures.waiting},
+      {"purgedBytes", figures.purged_bytes},
+      {"resets", figures.epoch},
+      {"forgotten", call.door->forgotten},
+  };
+  Napi::Object result = Napi::Object::New(env);
+  for (const auto &row : rows) result.Set(row.first, Napi::Number::New(env, static_cast<double>(row.second)));
+  return result;
+}
+
+struct Numbers {
+  std::vector<double> values;
+  const struct holder *holder;
+};
+
+/* place, bytes, owner (0 nobody, 1 this thread, 2 another, 3 shared), stocked; for each block. */
+napi_value blocks(napi_env env, napi_callback_info info) {
+  const Call<0> call(env, info);
+  if (call.gone()) return nullptr;
+  Numbers numbers{{}, call.door->holder};
+  pool_walk(
+      call.door->pool,
+      [](const struct pool_block *block, void *context) {
+        Numbers *all = static_cast<Numbers *>(context);
+        const int owner = block->owner == OWNER_NOBODY           ? 0
+                          : block->owner == all->holder->number ? 1
+                          : block->owner == OWNER_SHARED         ? 3
+                                                                 : 2;
+        all->values.insert(all->values.end(), {static_cast<double>(block->place), static_cast<double>(block->bytes),
+                                               static_cast<double>(owner), static_cast<double>(block->stocked)});
+      },
+      &numbers);
+  Napi::Float64Array result = Napi::Float64Array::New(env, numbers.values.size());
+  if (!numbers.values.empty()) std::memcpy(result.Data(), numbers.values.data(), numbers.values.size() * sizeof(double));
+  return result;
+}
+
+/* number, bytes, used bytes, used blocks, whether it holds one large block; for each region. */
+napi_value regions(napi_env env, napi_callback_info info) {
+  const Call<0> call(env, info);
+  if (call.gone()) return nullptr;
+  Numbers numbers{{}, nullptr};
+  pool_walk_regions(
+      call.door->pool,
+      [](const struct region *region, void *context) {
+        Numbers *all = static_cast<Numbers *>(context);
+        all->values.insert(all->values.end(),
+                           {static_cast<double>(region->number), static_cast<double>(region->bytes),
+                            static_cast<double>(region->used_bytes), static_cast<double>(region->used_blocks),
+                            static_cast<double>(region->alone)});
+      },
+      &numbers);
+  Napi::Float64Array result = Napi::Float64Array::New(env, numbers.values.size());
+  if (!numbers.values.empty()) std::memcpy(result.Data(), numbers.values.data(), numbers.values.size() * sizeof(double));
+  return result;
+}
+
+napi_value check(napi_env env, napi_callback_info info) {
+  const Call<0> call(env, info);
+  return call.integer(call.gone() ? 0 : pool_check(call.door->pool));
+}
+
+const std::pair<const char *, napi_callback> kFunctions[] = {
+    {"take", take},           {"give", give},         {"resize", resize},     {"stock", stock},
+    {"unstock", unstock},     {"sync", sync},         {"flush", flush},       {"usable", usable},
+    {"zero", zero},           {"openRegion", openRegion}, {"openOwn", openOwn}, {"closeOwn", closeOwnBuffer},
+    {"handover", handover},   {"adopt", adopt},       {"copyIn", copyIn},     {"copyOut", copyOut},
+    {"wait", wait},           {"cancel", cancel},     {"granted", granted},   {"idle", idle},         {"second", second},
+    {"reset", reset},         {"trim", trim},         {"destroy", destroy},   {"leave", leaveNow},
+    {"stats", stats},         {"blocks", blocks},     {"regions", regions},   {"check", check},
+};
+
+/* The door's object is garbage, and with it its functions, which nothing else holds. */
+void closeDoor(napi_env env, void *data, void *) {
+  Door *door = static_cast<Door *>(data);
+  if (door->holder != nullptr) {
+    napi_remove_env_cleanup_hook(env, leaveAtExit, door);
+    leave(door);
+  }
+  release(door);
+}
+
+struct holder *join(Door *door, const std::string &config, const struct pool_options &options, bool mayCreate, bool *created) {
+  Registry &all = registry();
+  const std::lock_guard<std::mutex> lock(all.mutex);
+  const auto found = all.pools.find(door->name);
+  struct pool *pool = found == all.pools.end() ? nullptr : found->second.pool;
+  *created = pool == nullptr;
+  if (pool == nullptr) pool = mayCreate ? pool_create(&options) : nullptr;
+  struct holder *holder = pool == nullptr ? nullptr : pool_join(pool, notify, door->notify);
+  if (holder != nullptr && *created && !door->name.empty()) all.pools[door->name] = {pool, config};
+  door->pool = pool;
+  return holder;
+}
+
+} // namespace
+
+Napi::Value poolOpen(const Napi::CallbackInfo &info) {
+  const Napi::Env env = info.Env();
+  const std::string config = info[1].As<Napi::String>().Utf8Value();
+  struct pool_options options = {};
+  options.limit = static_cast<size_t>(info[2].As<Napi::Number>().DoubleValue());
+  options.region_order = info[3].As<Napi::Number>().Uint32Value();
+  options.alignment = static_cast<size_t>(info[4].As<Napi::Number>().DoubleValue());
+  Door *door = new Door;
+  door->name = info[0].As<Napi::String>().Utf8Value();
+  door->env = env;
+  napi_create_threadsafe_function(env, info[6], nullptr, Napi::String::New(env, "buddymalloc"), 0, 1, nullptr, nullptr,
+                                  nullptr, nullptr, &door->notify);
+  napi_unref_threadsafe_function(env, door->notify);
+  bool created = false;
+  door->holder = join(door, config, options, info[5].ToBoolean().Value(), &created);
+  if (door->holder == nullptr) {
+    napi_release_threadsafe_function(door->notify, napi_tsfn_abort);
+    delete door;
+    return env.Undefined();
+  }
+  napi_add_env_cleanup_hook(env, leaveAtExit, door);
+  ++door->references; /* the holder's, and the object's */
+
+  Napi::Object result = Napi::Object::New(env);
+  for (const auto &entry : kFunctions) {
+    napi_value function = nullptr;
+    napi_create_function(env, entry.first, NAPI_AUTO_LENGTH, entry.second, door, &function);
+    result.Set(entry.first, function);
+  }
+  {
+    Registry &all = registry();
+    const std::lock_guard<std::mutex> lock(all.mutex);
+    const auto found = all.pools.find(door->name);
+    result.Set("config", Napi::String::New(env, found == all.pools.end() ? config : found->second.config));
+  }
+  result.Set("created", Napi::Boolean::New(env, created));
+  result.Set("unitBits", Napi::Number::New(env, pool_unit_bits(door->pool)));
+  Napi::Array classes = Napi::Array::New(env);
+  for (unsigned index = 0; index < STOCK_CLASSES; index++)
+    classes.Set(index, Napi::Number::New(env, static_cast<double>(pool_class_bytes(index))));
+  result.Set("classes", classes);
+  napi_value stockBuffer = nullptr;
+  if (napi_create_external_arraybuffer(env, door->holder->stock, STOCK_WORDS * sizeof(int32_t), nothing, nullptr,
+                                       &stockBuffer) != napi_ok)
+    napi_get_null(env, &stockBuffer);
+  result.Set("stockBuffer", stockBuffer);
+  napi_wrap(env, result, door, closeDoor, nullptr, nullptr);
+  return result;
+}

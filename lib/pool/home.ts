@@ -1,0 +1,29 @@
+import type { Fixed } from './fixed.ts';
+import type { Pool } from './pool.ts';
+
+/**
+ * Where blocks of one size come from and go back to in this thread. The stock, free blocks that are taken without a call,
+ * lies in the addon's memory, so that the addon counts it and gives it back when the thread ends.
+ */
+export class Home {
+  readonly pool: Pool;
+  /** The addon's number of the size, or -1 for blocks of no stock. */
+  readonly sizeClass: number;
+  /** The stock's count in the words that pool and addon share; its places follow. */
+  readonly base: number;
+  /** The most blocks that the stock keeps. */
+  readonly capacity: number;
+  /** How many are fetched at once: 1 at first, since most sizes of most programs are rare. */
+  batch = 1;
+  /** Whether everything was freed at once since these blocks were allocated. */
+  stale = false;
+  /** The recycler that its blocks belong to. */
+  fixed: Fixed | undefined;
+
+  constructor(pool: Pool, sizeClass: number, base: number, capacity: number) {
+    this.pool = pool;
+    this.sizeClass = sizeClass;
+    this.base = base;
+    this.capacity = capacity;
+  }
+}

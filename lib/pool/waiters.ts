@@ -1,0 +1,72 @@
+import { BuddyMallocError, type PoolBinding } from '../binding.ts';
+import type { PoolBuffer } from './block.ts';
+
+interface Waiter {
+  bytes: number;
+  resolve(block: PoolBuffer): void;
+  reject(reason: unknown): void;
+  forgetSignal(): void;
+}
+
+/** This thread's requests that wait for room in one pool. Their order, over all threads, is the addon's affair. */
+export class Waiters {
+  readonly #waiting = new Map<number, Waiter>();
+  #native: PoolBinding | undefined;
+  #view: ((place: number, bytes: number) => PoolBuffer) | undefined;
+  #lastId = 0;
+
+  connect(binding: PoolBinding, view: (place: number, bytes: number) => PoolBuffer): void {
+    this.#native = binding;
+    this.#view = view;
+  }
+
+  /** A promise of the block, or a status below 0. */
+  begin(bytes: number, signal: AbortSignal | undefined): Promise<PoolBuffer> | number {
+    const native = this.#native as PoolBinding;
+    const id = ++this.#lastId;
+    const status = native.wait(id, bytes, 0);
+    if (status < 0) return status;
+    const promise = new Promise<PoolBuffer>((resolve, reject) => {
+      const abort = () => {
+        if (native.cancel(id) === 0) return;
+        this.#waiting.delete(id);
+        if (this.#waiting.size === 0) native.idle();
+        reject(signal?.reason);
+      };
+      signal?.addEventListener('abort', abort, { once: true });
+      this.#waiting.set(id, {
+        bytes,
+        resolve,
+        reject,
+        forgetSignal: () => signal?.removeEventListener('abort', abort),
+      });
+    });
+    this.drain();
+    return promise;
+  }
+
+  /** Called from the event loop when the addon has answers, or wants the thread's stock. */
+  notified(): void {
+    this.#native?.sync();
+    this.drain();
+  }
+
+  /** Settles what was answered. */
+  drain(): void {
+    if (this.#waiting.size === 0) return;
+    const native = this.#native as PoolBinding;
+    for (let id = native.granted(); id !== undefined; id = native.granted()) {
+      const waiter = this.#waiting.get(id);
+      const place = native.second();
+      this.#waiting.delete(id);
+      waiter?.forgetSignal();
+      try {
+        if (place < 0) throw new BuddyMallocError('ERR_POOL_DESTROYED', 'the pool was destroyed');
+        if (this.#view !== undefined && waiter !== undefined) waiter.resolve(this.#view(place, waiter.bytes));
+      } catch (error) {
+        waiter?.reject(error);
+      }
+    }
+    if (this.#waiting.size === 0) native.idle();
+  }
+}

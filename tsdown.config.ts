@@ -9,7 +9,6 @@ export default defineConfig([
     format: ['esm', 'cjs'],
     dts: true,
     shims: true,
-    sourcemap: true,
   },
   { ...common, entry: { cli: 'lib/cli.ts' }, format: 'esm', dts: false, clean: false },
 ]);

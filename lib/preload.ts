@@ -5,8 +5,11 @@ import { constants } from 'node:os';
 import { join } from 'node:path';
 import { PACKAGE_ROOT } from './root.ts';
 
-/** Where the library may be, the first that exists wins: a clone's own build, what came with the package, what npm built. */
-const PLACES = ['out/Release', `prebuilds/${process.platform}-${process.arch}`, 'build/Release'];
+/**
+ * Where the library may be, the first that exists wins: a clone's own build, what npm built, what came with the package. npm
+ * builds where what came does not run, for want of the same C library say, so that it must not win there.
+ */
+const PLACES = ['out/Release', 'build/Release', `prebuilds/${process.platform}-${process.arch}`];
 
 /** Signals that a terminal or a supervisor sends to this process and means for the command. */
 const FORWARDED = ['SIGINT', 'SIGTERM', 'SIGHUP', 'SIGQUIT', 'SIGUSR1', 'SIGUSR2', 'SIGWINCH', 'SIGCONT'] as const;

@@ -30,15 +30,19 @@ function showProgress(label) {
 /**
  * @param {string} label
  * @param {string[]} command
- * @param {{ root: string, cache: string, log: string }} places
+ * @param {{ root: string, cache: string, log: string, env?: Record<string, string> }} settings `env` is added to ours
  */
-export async function runStep(label, command, { root, cache, log }) {
+export async function runStep(label, command, { root, cache, log, env = {} }) {
   mkdirSync(cache, { recursive: true });
   const logFile = join(cache, `${log}.log`);
   const output = createWriteStream(logFile);
   const stop = showProgress(label);
   const [file = '', ...args] = command;
-  const child = spawn(file, args, { cwd: root, stdio: ['ignore', 'pipe', 'pipe'] });
+  const child = spawn(file, args, {
+    cwd: root,
+    env: { ...process.env, ...env },
+    stdio: ['ignore', 'pipe', 'pipe'],
+  });
   child.stdout.pipe(output, { end: false });
   child.stderr.pipe(output, { end: false });
   const code = await new Promise((resolve) => {

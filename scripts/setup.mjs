@@ -9,7 +9,7 @@ import { runStep } from './progress.mjs';
 import { missingTools, nodedirArguments } from './tools.mjs';
 
 export const ROOT = dirname(dirname(fileURLToPath(import.meta.url)));
-const CACHE = join(ROOT, '.cache');
+export const CACHE = join(ROOT, '.cache');
 const STAMPS = join(CACHE, 'stamps.json');
 const NPM = process.env.npm_execpath?.endsWith('.js') ? [process.execPath, process.env.npm_execpath] : ['npm'];
 const bin = (/** @type {string} */ name) => join(ROOT, 'node_modules/.bin', name);

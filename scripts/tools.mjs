@@ -20,6 +20,9 @@ function answers(command) {
   return file !== '' && spawnSync(file, [...args, '--version'], { stdio: 'ignore' }).status === 0;
 }
 
+/** Those of the commands that do not run here. @param {string[]} commands */
+export const missingCommands = (commands) => commands.filter((command) => !answers(command));
+
 /** The lines that tell what is missing; none if nothing is. */
 export function missingTools(tools = TOOLS, nodeVersion = process.versions.node) {
   const lines = [];

@@ -30,6 +30,8 @@ size_t os_page(void) {
 void *os_sbrk(size_t bytes) {
   int saved_errno = errno;
   void *old = sbrk((intptr_t)bytes);
+  /* Where a filter refuses brk() glibc takes the error for the new break. */
+  if (bytes != 0 && old != (void *)-1 && sbrk(0) == (void *)-1) old = (void *)-1;
   errno = saved_errno;
   return old == (void *)-1 ? NULL : old;
 }

@@ -31,8 +31,8 @@ static void *resize_huge(void *address, size_t size) {
   size_t usable = bm_malloc_usable_size(address);
   if (size <= LARGE_MAX / 2) return move(address, usable, size);
   void *moved = huge_resize(address, size);
-  if (moved == NULL) errno = ENOMEM;
-  return moved;
+  /* The system may refuse to resize a mapping and yet give another. */
+  return moved != NULL ? moved : move(address, usable, size);
 }
 
 void *bm_realloc(void *address, size_t size) {

@@ -10,6 +10,7 @@
       'csrc/calloc.c',
       'csrc/check.c',
       'csrc/chunk.c',
+      'csrc/confine.c',
       'csrc/fatal.c',
       'csrc/fork.c',
       'csrc/free.c',

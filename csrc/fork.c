@@ -23,8 +23,33 @@
 static struct lock *const locks[] = {&purge_lock, &arenas.lock, &orphan_lock, &heap.lock, &huge_lock, &batch_lock};
 #define LOCK_COUNT (sizeof locks / sizeof locks[0])
 
+/* Forks that the calling thread is in the middle of: a handler that interrupts one may fork too. */
+static __thread uint8_t forks __attribute__((tls_model("initial-exec")));
+/* 1 if the fork was called by a signal handler that interrupted the allocator. */
+static __thread uint8_t interrupted __attribute__((tls_model("initial-exec")));
+
+static int holds_a_lock(void) {
+  for (size_t i = 0; i < LOCK_COUNT; i++)
+    if (lock_is_mine(locks[i])) return 1;
+  return 0;
+}
+
+/* Whoever forks in a handler that interrupted this thread inside the allocator holds locks already, and another
+ * thread may wait for one of them while it holds one that nests outside it: waiting for that one would be for ever.
+ * The child of such a fork finds a lock that could not be had free. It may do little: if the process had
+ * one thread the interrupted call goes on in the child as in the parent; if it had more POSIX lets the child
+ * call nothing that allocates. */
 static void before_fork(void) {
-  for (size_t i = 0; i < LOCK_COUNT; i++) lock_before_fork(locks[i]);
+  if (forks++ > 0) return;
+  interrupted = (uint8_t)holds_a_lock();
+  for (size_t i = 0; i < LOCK_COUNT; i++) {
+    if (!interrupted)
+      lock_before_fork(locks[i]);
+    else if (!lock_is_mine(locks[i]))
+      lock_try_before_fork(locks[i]);
+  }
+  /* A program of one thread must not seem to have two: some look before or after they fork. Requires purge_lock. */
+  if (!interrupted && arenas.count - arenas.idle_count <= 1) purge_stop();
 }
 
 static void release_all(void) {
@@ -32,8 +57,9 @@ static void release_all(void) {
 }
 
 static void after_fork_in_parent(void) {
+  if (--forks > 0) return;
   release_all();
-  orphan_drain(); /* what other threads freed meanwhile */
+  if (!interrupted) orphan_drain(); /* what other threads freed meanwhile */
 }
 
 /* Blocks that were on their way when the process forked lie in queues that nobody empties any more.
@@ -94,8 +120,13 @@ static void mend_child(void) {
 }
 
 static void after_fork_in_child(void) {
-  release_all();
+  uint32_t old = lock_self();
+  lock_renew();
+  for (size_t i = 0; i < LOCK_COUNT; i++) lock_inherit(locks[i], old);
+  forks--;
+  if (forks == 0) release_all();
   purge_after_fork();
+  if (interrupted) return;
   mend_child();
   orphan_drain(); /* what was freed during the fork by a thread that the child does not have */
 }

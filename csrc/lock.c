@@ -1,8 +1,8 @@
 /* lock.c: the slow halves of a lock: sleeping, waking, and what a fork needs.
  *
- * `word`: LOCK_FREE, LOCK_HELD, LOCK_AWAITED (held, and somebody sleeps), LOCK_FORKING. The last is for the
- * thread that forks, which holds all locks meanwhile: handlers of other libraries that run then may
- * allocate, so that thread passes. */
+ * The word names the thread that holds the lock, so that a fork can tell what it holds itself: a signal
+ * handler that interrupted the allocator may fork. LOCK_FORKING is for the thread that forks, which holds all
+ * locks meanwhile: handlers of other libraries that run then may allocate, so that thread passes. */
 #define _GNU_SOURCE
 #include "lock.h"
 
@@ -10,12 +10,18 @@
 #include <limits.h>
 #include <linux/futex.h>
 #include <sys/syscall.h>
+#include <time.h>
 #include <unistd.h>
 
 /* Tries before sleeping: about as long as the longest critical section without a system call. */
 #define SPINS 100
+/* Tries of lock_try_before_fork(), and the time between two of them. */
+#define FORK_TRIES 100
+#define FORK_TRY_NS 100000
 
-static __thread uint8_t forking __attribute__((tls_model("initial-exec")));
+__thread uint32_t lock_number __attribute__((tls_model("initial-exec")));
+
+COLD uint32_t lock_renew(void) { return lock_number = (uint32_t)syscall(SYS_gettid) & LOCK_HOLDER; }
 
 static void pause_cpu(void) {
 #if defined(__x86_64__) || defined(__i386__)
@@ -31,18 +37,29 @@ static int replace(struct lock *lock, uint32_t old, uint32_t new) {
   return __atomic_compare_exchange_n(&lock->word, &old, new, 0, __ATOMIC_ACQUIRE, __ATOMIC_RELAXED);
 }
 
+static uint32_t word_of(const struct lock *lock) { return __atomic_load_n(&lock->word, __ATOMIC_RELAXED); }
+
+static int is_held_for_my_fork(const struct lock *lock) { return word_of(lock) == (lock_self() | LOCK_FORKING); }
+
 COLD void lock_wait(struct lock *lock) {
-  if (forking && __atomic_load_n(&lock->word, __ATOMIC_RELAXED) == LOCK_FORKING) return;
+  if (is_held_for_my_fork(lock)) return;
   for (int spin = 0; spin < SPINS; spin++) {
-    if (__atomic_load_n(&lock->word, __ATOMIC_RELAXED) == LOCK_FREE && lock_try(lock)) return;
+    if (word_of(lock) == 0 && lock_try(lock)) return;
     pause_cpu();
   }
   int saved_errno = errno;
   for (;;) {
-    uint32_t word = __atomic_load_n(&lock->word, __ATOMIC_RELAXED);
-    if (word == LOCK_FREE && replace(lock, LOCK_FREE, LOCK_AWAITED)) break;
-    if (word == LOCK_HELD && replace(lock, LOCK_HELD, LOCK_AWAITED)) word = LOCK_AWAITED;
-    if (word == LOCK_AWAITED || word == LOCK_FORKING) syscall(SYS_futex, &lock->word, FUTEX_WAIT_PRIVATE, word, NULL, NULL, 0);
+    uint32_t word = word_of(lock);
+    if (word == 0) {
+      if (replace(lock, 0, lock_self() | LOCK_AWAITED)) break;
+      continue;
+    }
+    /* lock_after_fork() wakes everybody, so that LOCK_FORKING needs no mark. */
+    if ((word & (LOCK_AWAITED | LOCK_FORKING)) == 0) {
+      if (!replace(lock, word, word | LOCK_AWAITED)) continue;
+      word |= LOCK_AWAITED;
+    }
+    syscall(SYS_futex, &lock->word, FUTEX_WAIT_PRIVATE, word, NULL, NULL, 0);
   }
   errno = saved_errno;
 }
@@ -54,21 +71,40 @@ static void wake(struct lock *lock, int count) {
 }
 
 COLD void lock_release_slowly(struct lock *lock) {
-  if (__atomic_load_n(&lock->word, __ATOMIC_RELAXED) == LOCK_FORKING) return; /* passed, not acquired */
+  if (word_of(lock) & LOCK_FORKING) return; /* passed, not acquired */
   /* seq_cst: as in lock_release(). */
-  __atomic_store_n(&lock->word, LOCK_FREE, __ATOMIC_SEQ_CST);
+  __atomic_store_n(&lock->word, 0, __ATOMIC_SEQ_CST);
   wake(lock, 1);
+}
+
+/* Requires the lock to be held by the caller. */
+static void mark_forking(struct lock *lock) {
+  __atomic_store_n(&lock->word, lock_self() | LOCK_FORKING, __ATOMIC_RELAXED);
 }
 
 void lock_before_fork(struct lock *lock) {
   lock_acquire(lock);
-  forking = 1;
-  __atomic_store_n(&lock->word, LOCK_FORKING, __ATOMIC_RELAXED);
+  mark_forking(lock);
+}
+
+COLD void lock_try_before_fork(struct lock *lock) {
+  const struct timespec pause = {0, FORK_TRY_NS};
+  int saved_errno = errno, taken = 0;
+  for (int tries = 0; tries < FORK_TRIES && !(taken = lock_try(lock)); tries++) syscall(SYS_nanosleep, &pause, NULL);
+  errno = saved_errno;
+  if (taken) mark_forking(lock);
 }
 
 void lock_after_fork(struct lock *lock) {
-  forking = 0;
+  if (!is_held_for_my_fork(lock)) return;
   /* seq_cst: as in lock_release(). */
-  __atomic_store_n(&lock->word, LOCK_FREE, __ATOMIC_SEQ_CST);
+  __atomic_store_n(&lock->word, 0, __ATOMIC_SEQ_CST);
   wake(lock, INT_MAX);
+}
+
+void lock_inherit(struct lock *lock, uint32_t old) {
+  uint32_t word = word_of(lock);
+  int is_mine = (word & LOCK_HOLDER) == old;
+  /* Nobody waits in the child, whatever LOCK_AWAITED said in the parent. */
+  __atomic_store_n(&lock->word, is_mine ? lock_self() | (word & LOCK_FORKING) : 0, __ATOMIC_RELAXED);
 }

@@ -9,29 +9,51 @@
 
 #include <stdint.h>
 
-enum { LOCK_FREE = 0, LOCK_HELD = 1, LOCK_AWAITED = 2, LOCK_FORKING = 3 };
+/* What a lock's word consists of; 0 is a lock that nobody holds. */
+#define LOCK_AWAITED 0x80000000u /* somebody sleeps until it is released */
+#define LOCK_FORKING 0x40000000u /* held for a fork */
+#define LOCK_HOLDER 0x3fffffffu  /* lock_self() of the thread that holds it; the kernel's numbers are smaller */
 
 struct lock {
-  uint32_t word; /* one of the above; see lock.c */
+  uint32_t word; /* see above, and lock.c */
 };
 
+/* The calling thread's number in the words of locks, 0 until it needs one; the thread's own. */
+extern HIDDEN __thread uint32_t lock_number __attribute__((tls_model("initial-exec")));
+
+/* Ask the kernel for the calling thread's number anew: it is another one in a forked child. Returns it. */
+uint32_t lock_renew(void);
 void lock_wait(struct lock *lock);
 void lock_release_slowly(struct lock *lock);
-/* Hold the lock across a fork: until the second call, in the parent and in the child, the calling thread
+
+/* Hold the lock across a fork: until lock_after_fork(), in the parent and in the child, the calling thread
  * may acquire it as if it were free. */
 void lock_before_fork(struct lock *lock);
+/* The same, unless the lock cannot be had within some milliseconds. */
+void lock_try_before_fork(struct lock *lock);
+/* Release the lock, if it was held for the fork. */
 void lock_after_fork(struct lock *lock);
+/* In the child, before lock_after_fork(): the only thread there was number `old`, and has a new one. What it
+ * holds it still holds; what others held is free. */
+void lock_inherit(struct lock *lock, uint32_t old);
+
+static inline uint32_t lock_self(void) { return LIKELY(lock_number != 0) ? lock_number : lock_renew(); }
+
+/* 1 if the calling thread holds the lock. */
+static inline int lock_is_mine(const struct lock *lock) {
+  return (__atomic_load_n(&lock->word, __ATOMIC_RELAXED) & LOCK_HOLDER) == lock_self();
+}
 
 /* Returns 1 with the lock held, or 0. */
 static inline int lock_try(struct lock *lock) {
-  uint32_t word = LOCK_FREE;
+  uint32_t word = 0;
   /* acquire: pairs with the release in lock_release(); seq_cst, also where it fails, for orphan_drain(). */
-  return __atomic_compare_exchange_n(&lock->word, &word, LOCK_HELD, 0, __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST);
+  return __atomic_compare_exchange_n(&lock->word, &word, lock_self(), 0, __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST);
 }
 
 /* 1 if somebody sleeps until the lock, which the caller holds, is released. */
 static inline int lock_is_awaited(const struct lock *lock) {
-  return __atomic_load_n(&lock->word, __ATOMIC_RELAXED) == LOCK_AWAITED;
+  return (__atomic_load_n(&lock->word, __ATOMIC_RELAXED) & LOCK_AWAITED) != 0;
 }
 
 static inline void lock_acquire(struct lock *lock) {
@@ -39,9 +61,9 @@ static inline void lock_acquire(struct lock *lock) {
 }
 
 static inline void lock_release(struct lock *lock) {
-  uint32_t word = LOCK_HELD;
+  uint32_t word = lock_self();
   /* release: whoever acquires the lock next sees everything written under it; seq_cst for orphan_drain(). */
-  if (UNLIKELY(!__atomic_compare_exchange_n(&lock->word, &word, LOCK_FREE, 0, __ATOMIC_SEQ_CST, __ATOMIC_RELAXED)))
+  if (UNLIKELY(!__atomic_compare_exchange_n(&lock->word, &word, 0, 0, __ATOMIC_SEQ_CST, __ATOMIC_RELAXED)))
     lock_release_slowly(lock);
 }
 

@@ -5,6 +5,8 @@
 #include <errno.h>
 #include <stdio.h>
 #include <sys/mman.h>
+#include <sys/syscall.h>
+#include <unistd.h>
 
 struct mallinfo_int {
   int arena, ordblks, smblks, hblks, hblkhd, usmblks, fsmblks, uordblks, fordblks, keepcost;
@@ -62,3 +64,14 @@ BM_API void *__libc_valloc(size_t size) { return bm_valloc(size); }
 BM_API void *__libc_pvalloc(size_t size) { return bm_pvalloc(size); }
 BM_API void __libc_cfree(void *block) { bm_free(block); }
 BM_API int __posix_memalign(void **block, size_t alignment, size_t size) { return bm_posix_memalign(block, alignment, size); }
+
+/* The kernel lets a process of one thread alone change some of its namespaces: one that has no other thread of its own
+ * must not have one of ours. */
+BM_API int unshare(int flags) {
+  bm_background_stop();
+  return (int)syscall(SYS_unshare, flags);
+}
+BM_API int setns(int fd, int kind) {
+  bm_background_stop();
+  return (int)syscall(SYS_setns, fd, kind);
+}

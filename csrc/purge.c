@@ -8,7 +8,8 @@
  * free() is called with the C library's own locks held (it frees stacks under the lock that
  * pthread_create() takes), so the thread is made by clone() itself. The C library does not know of it: it
  * stays as fast for programs of one thread as it was, and the thread may use nothing of it but
- * bare system calls. Its thread-local storage is a block of zeros of its own.
+ * bare system calls, and of those none that looks at credentials (confine.c). Its thread-local storage is a block of
+ * zeros of its own. A fork, and whoever else must be the only thread, ends it first.
  *
  * Owner:     the atomics below, each on its own; purge_lock is held while purging.
  * Invariant: G1  at most one background thread exists; it holds no lock while it sleeps, has all
@@ -18,6 +19,7 @@
 
 #include "arena.h"
 #include "chunk.h"
+#include "confine.h"
 #include "huge.h"
 #include "large.h"
 #include "lock.h"
@@ -26,6 +28,7 @@
 #include "os.h"
 
 #include <errno.h>
+#include <linux/futex.h>
 #include <sched.h>
 #include <signal.h>
 #include <stddef.h>
@@ -39,11 +42,19 @@
 #define STORAGE_BYTES ((ptrdiff_t)512 << 10)
 /* Rounds that the background thread waits for more once nothing is left. */
 #define LAST_ROUNDS 2
+/* Rounds in which the system gives nothing back, all due, before it gives up: memory may be locked. */
+#define FRUITLESS_ROUNDS 20
+/* Between two looks whether it has ended; looks. */
+#define STOP_TRY_MS 10u
+#define STOP_TRIES 100
 
 struct lock purge_lock;
 static uint32_t last_tick;
 static uint32_t running; /* 1 while the background thread exists; the kernel clears it */
 static uint32_t refused; /* 1 if it could not be started; purge_tick() tries again */
+static uint32_t stopping; /* 1 while somebody waits for its end; what it sleeps on. Written under purge_lock */
+/* 1 while the calling thread starts it. */
+static __thread uint8_t starting __attribute__((tls_model("initial-exec")));
 
 static size_t purgeable(void) {
   /* relaxed: an estimate. */
@@ -59,16 +70,18 @@ static void drop_kept(uint32_t delay) {
   }
 }
 
+/* Requires purge_lock, and need not do all of it if somebody awaits that: a fork, say. */
+static size_t purge(uint32_t now, uint32_t delay) {
+  drop_kept(delay);
+  return chunk_purge(now, delay, &purge_lock) + orphan_purge(now, delay, &purge_lock) + huge_decay(now, delay);
+}
+
 size_t purge_run(uint32_t now, uint32_t delay) {
   lock_acquire(&purge_lock);
-  drop_kept(delay);
-  /* A fork need not wait for all of it. */
-  size_t purged = chunk_purge(now, delay, &purge_lock) + orphan_purge(now, delay, &purge_lock) + huge_decay(now, delay);
+  size_t purged = purge(now, delay);
   lock_release(&purge_lock);
   return purged;
 }
-
-
 
 void purge_tick(uint32_t now) {
   uint32_t last = __atomic_load_n(&last_tick, __ATOMIC_RELAXED);
@@ -82,22 +95,46 @@ void purge_tick(uint32_t now) {
 #if !defined(__SANITIZE_THREAD__) && !defined(__SANITIZE_ADDRESS__)
 static char *thread_memory; /* its stack and thread-local storage; written by whoever set `running` */
 
-static void sleep_ms(uint32_t ms) {
+/* Sleep while `*word` is `value`, for so long at most. Not FUTEX_PRIVATE: the kernel's wake at a thread's end is not. */
+static void sleep_on(uint32_t *word, uint32_t value, uint32_t ms) {
   struct timespec time = {ms / 1000, (long)(ms % 1000) * 1000000};
-  syscall(SYS_nanosleep, &time, NULL);
+  syscall(SYS_futex, word, FUTEX_WAIT, value, &time, NULL, 0);
 }
 
 static int background(void *unused) {
   (void)unused;
   arena_mine = &arena_none;
-  for (int idle_rounds = 0; idle_rounds < LAST_ROUNDS; idle_rounds++) {
+  lock_renew();
+  if (!confine_thread()) {
+    options.background = 0;
+    return 0;
+  }
+  int fruitless = 0;
+  for (int idle_rounds = 0; idle_rounds < LAST_ROUNDS && fruitless < FRUITLESS_ROUNDS; idle_rounds++) {
     int delay = options.purge_delay;
     if (delay < 0) break;
-    sleep_ms((uint32_t)delay / 3 + 1);
-    purge_run(os_now_ms(), (uint32_t)delay);
+    sleep_on(&stopping, 0, (uint32_t)delay / 3 + 1);
+    if (__atomic_load_n(&stopping, __ATOMIC_RELAXED) != 0) break;
+    /* Whoever stops this thread holds the lock meanwhile. */
+    if (!lock_try(&purge_lock)) continue;
+    fruitless = purge(os_now_ms(), (uint32_t)delay) > 0 ? 0 : fruitless + 1;
+    lock_release(&purge_lock);
     if (purgeable() > 0) idle_rounds = -1;
   }
+  if (fruitless == FRUITLESS_ROUNDS) __atomic_store_n(&refused, 1, __ATOMIC_RELAXED);
   return 0;
+}
+
+void purge_stop(void) {
+  int saved_errno = errno;
+  if (starting) return; /* interrupted by a signal handler that forks */
+  __atomic_store_n(&stopping, 1, __ATOMIC_RELAXED);
+  for (int tries = 0; tries < STOP_TRIES && __atomic_load_n(&running, __ATOMIC_ACQUIRE) != 0; tries++) {
+    syscall(SYS_futex, &stopping, FUTEX_WAKE, 1, NULL, NULL, 0);
+    sleep_on(&running, 1, STOP_TRY_MS);
+  }
+  __atomic_store_n(&stopping, 0, __ATOMIC_RELAXED);
+  errno = saved_errno;
 }
 
 /* The calling thread's pointer to its thread-local storage. */
@@ -143,6 +180,7 @@ static int start_thread(void) {
 #else
 /* The sanitizers must know of every thread. */
 static int start_thread(void) { return 0; }
+void purge_stop(void) {}
 #endif
 
 void purge_notice(void) {
@@ -152,11 +190,17 @@ void purge_notice(void) {
   /* acquire: what the last thread did is seen; the kernel clears `running` when it is gone. */
   if (!__atomic_compare_exchange_n(&running, &none, 1, 0, __ATOMIC_ACQUIRE, __ATOMIC_RELAXED)) return;
   int saved_errno = errno;
+  starting = 1;
   if (!start_thread()) {
     __atomic_store_n(&refused, 1, __ATOMIC_RELAXED);
     __atomic_store_n(&running, 0, __ATOMIC_RELEASE);
   }
+  starting = 0;
   errno = saved_errno;
 }
 
-void purge_after_fork(void) { __atomic_store_n(&running, 0, __ATOMIC_RELAXED); }
+void purge_after_fork(void) {
+  /* If this thread forked in the middle of starting one, in a signal handler, it goes on with that in the child. */
+  __atomic_store_n(&running, starting, __ATOMIC_RELAXED);
+  __atomic_store_n(&stopping, 0, __ATOMIC_RELAXED);
+}

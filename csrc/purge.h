@@ -16,6 +16,9 @@ void purge_notice(void);
 size_t purge_run(uint32_t now, uint32_t delay);
 /* Held while purging; taken to keep the background thread out, for a look at everything at rest. */
 extern HIDDEN struct lock purge_lock;
+/* End the background thread, if there is one, and wait until it is gone; purge_notice() may start it again.
+ * Requires purge_lock. */
+void purge_stop(void);
 /* The forked child has no background thread. */
 void purge_after_fork(void);
 

@@ -18,3 +18,9 @@ int bm_malloc_trim(size_t pad) {
   bm_thread_flush();
   return purge_run(os_now_ms(), 0) > 0;
 }
+
+void bm_background_stop(void) {
+  lock_acquire(&purge_lock);
+  purge_stop();
+  lock_release(&purge_lock);
+}

@@ -135,6 +135,11 @@ BM_API int bm_check(void);
  * whatever other threads freed. Threads that ended have done so already. */
 BM_API void bm_thread_flush(void);
 
+/* End the thread that gives memory back in the background, if it runs, and wait until it is gone; a later free may
+ * start it again. For what only a process of one thread may do: unshare() and setns(), which do so by themselves
+ * in the library to preload, as fork() does everywhere. */
+BM_API void bm_background_stop(void);
+
 /* ---- Tunables -------------------------------------------------------------------- */
 
 /* Each is also the environment variable BUDDYMALLOC_<NAME>, read once at the start

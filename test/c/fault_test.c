@@ -11,6 +11,7 @@
 #include <errno.h>
 #include <limits.h>
 #include <pthread.h>
+#include <signal.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/wait.h>
@@ -255,11 +256,11 @@ static void move_break(void) {
 TEST("a break that somebody else moves at the worst moment costs nothing but addresses") {
   struct bm_stats before;
   bm_stats(&before);
-  wrap_disturb_sbrk(move_break);
+  wrap_disturb(WRAPPED_SBRK, move_break);
   slot_blocks();
   small_blocks();
   threads();
-  wrap_disturb_sbrk(NULL);
+  wrap_disturb(WRAPPED_SBRK, NULL);
   CHECK_EQ(failures, 0);
   expect_all_back(&before);
 }
@@ -292,4 +293,94 @@ TEST("BUDDYMALLOC_SBRK decides how the heap grows") {
   CHECK_GE(stats.heap_bytes, (size_t)16 << 20);
   CHECK_EQ(stats.sbrk_bytes, bm_option_get(BM_OPT_SBRK) == 1 ? stats.heap_bytes : 0);
   for (size_t i = 0; i < 20; i++) free(blocks[i]);
+}
+
+static pid_t forking; /* the process whose system calls are interrupted */
+static unsigned children, parents;
+
+/* A child that continues what was interrupted waits until the scenario is over; others run nothing but this. */
+static void fork_in_handler(int signal) {
+  (void)signal;
+  if (getpid() != forking) return;
+  pid_t child = fork();
+  if (child < 0) _exit(1);
+  if (child == 0) {
+    if (children % 2 == 0) _exit(0);
+    return;
+  }
+  int status = -1;
+  while (waitpid(child, &status, 0) < 0 && errno == EINTR) continue;
+  if (status != 0) harness_fail(__FILE__, __LINE__, "wait status of a child is 0x%x", (unsigned)status);
+  children++;
+}
+
+/* The thread that purges has no handlers. */
+static void raise_here(void) {
+  if (gettid() == getpid()) raise(SIGUSR1);
+}
+
+static void run_with_forks(void (*scenario)(void)) {
+  struct bm_stats before;
+  forking = getpid();
+  bm_stats(&before);
+  signal(SIGUSR1, fork_in_handler);
+  wrap_disturb(WRAPPED_ALL, raise_here);
+  scenario();
+  wrap_disturb(0, NULL);
+  CHECK_EQ(failures, 0);
+  expect_all_back(&before);
+  CHECK(getpid() != forking || children >= 1);
+}
+
+static void fork_at_each_call(void (*scenario)(void)) { CHECK_EXITS(run_with_forks(scenario)); }
+
+TEST("a signal handler that interrupts any system call of the allocator can fork, and the call goes on in both") {
+  fork_at_each_call(slot_blocks);
+  fork_at_each_call(huge_blocks);
+  fork_at_each_call(trimmed_blocks);
+}
+
+/* Threads' children may call nothing that allocates. */
+static void fork_and_exit(int signal) {
+  (void)signal;
+  pid_t child = fork();
+  if (child < 0) _exit(1);
+  if (child == 0) _exit(0);
+  int status = -1;
+  while (waitpid(child, &status, 0) < 0 && errno == EINTR) continue;
+  if (status != 0) _exit(1);
+  parents++;
+}
+
+static pthread_t first_thread;
+
+static void raise_in_first_thread(void) {
+  if (pthread_equal(pthread_self(), first_thread) && parents < 20) raise(SIGUSR1);
+}
+
+static int stop_churning;
+
+static void *churn_huge_and_small(void *unused) {
+  while (!__atomic_load_n(&stop_churning, __ATOMIC_RELAXED)) {
+    huge_blocks();
+    small_blocks();
+    malloc_trim(0);
+  }
+  return unused;
+}
+
+TEST("a signal handler that interrupts a thread inside the allocator can fork while others wait for its locks") {
+  pthread_t threads[2];
+  first_thread = pthread_self();
+  signal(SIGUSR1, fork_and_exit);
+  for (size_t i = 0; i < 2; i++) CHECK_EQ(pthread_create(&threads[i], NULL, churn_huge_and_small, NULL), 0);
+  wrap_disturb(WRAPPED_MMAP | WRAPPED_MREMAP | WRAPPED_SBRK, raise_in_first_thread);
+  while (parents < 20) {
+    slot_blocks();
+    huge_blocks();
+    malloc_trim(0);
+  }
+  wrap_disturb(0, NULL);
+  __atomic_store_n(&stop_churning, 1, __ATOMIC_RELAXED);
+  for (size_t i = 0; i < 2; i++) CHECK_EQ(pthread_join(threads[i], NULL), 0);
 }

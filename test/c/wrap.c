@@ -30,6 +30,7 @@ int __wrap_clone(int (*body)(void *), void *stack, int flags, void *argument, ..
 
 static unsigned armed_calls;
 static unsigned long made, fail_from, fail_count;
+static unsigned disturbed_calls;
 static void (*disturbance)(void);
 
 static unsigned long from_environment(const char *name) {
@@ -43,6 +44,10 @@ static void read_environment(void) {
   done = 1;
   unsigned calls = (unsigned)from_environment("TEST_FAIL_CALLS");
   if (calls != 0) wrap_arm(calls, from_environment("TEST_FAIL_FROM"), ULONG_MAX);
+}
+
+static void interrupt(enum wrapped_call call) {
+  if ((disturbed_calls & call) != 0 && disturbance != NULL) disturbance();
 }
 
 static int fails(enum wrapped_call call) {
@@ -64,7 +69,10 @@ unsigned long wrap_disarm(void) {
   return made;
 }
 
-void wrap_disturb_sbrk(void (*disturb)(void)) { disturbance = disturb; }
+void wrap_disturb(unsigned calls, void (*disturb)(void)) {
+  disturbed_calls = calls;
+  disturbance = disturb;
+}
 
 void *wrap_real_sbrk(intptr_t bytes) { return __real_sbrk(bytes); }
 
@@ -73,7 +81,7 @@ void *__wrap_sbrk(intptr_t bytes) {
     errno = ENOMEM;
     return (void *)-1;
   }
-  if (bytes > 0 && disturbance != NULL) disturbance();
+  if (bytes != 0) interrupt(WRAPPED_SBRK);
   return __real_sbrk(bytes);
 }
 
@@ -82,6 +90,7 @@ void *__wrap_mmap(void *address, size_t bytes, int protection, int flags, int fd
     errno = ENOMEM;
     return MAP_FAILED;
   }
+  interrupt(WRAPPED_MMAP);
   return __real_mmap(address, bytes, protection, flags, fd, offset);
 }
 
@@ -90,6 +99,7 @@ int __wrap_munmap(void *address, size_t bytes) {
     errno = ENOMEM;
     return -1;
   }
+  interrupt(WRAPPED_MUNMAP);
   return __real_munmap(address, bytes);
 }
 
@@ -98,6 +108,7 @@ void *__wrap_mremap(void *address, size_t old_bytes, size_t new_bytes, int flags
     errno = ENOMEM;
     return MAP_FAILED;
   }
+  interrupt(WRAPPED_MREMAP);
   return __real_mremap(address, old_bytes, new_bytes, flags);
 }
 
@@ -106,14 +117,17 @@ int __wrap_madvise(void *address, size_t bytes, int advice) {
     errno = ENOMEM;
     return -1;
   }
+  interrupt(WRAPPED_MADVISE);
   return __real_madvise(address, bytes, advice);
 }
 
 int __wrap_pthread_key_create(pthread_key_t *key, void (*destructor)(void *)) {
+  interrupt(WRAPPED_KEY);
   return fails(WRAPPED_KEY) ? EAGAIN : __real_pthread_key_create(key, destructor);
 }
 
 int __wrap_pthread_setspecific(pthread_key_t key, const void *value) {
+  interrupt(WRAPPED_KEY);
   return fails(WRAPPED_KEY) ? ENOMEM : __real_pthread_setspecific(key, value);
 }
 
@@ -128,5 +142,6 @@ int __wrap_clone(int (*body)(void *), void *stack, int flags, void *argument, ..
   void *storage = va_arg(rest, void *);
   void *child_tid = va_arg(rest, void *);
   va_end(rest);
+  interrupt(WRAPPED_CLONE);
   return __real_clone(body, stack, flags, argument, parent_tid, storage, child_tid);
 }

@@ -26,8 +26,8 @@ void wrap_arm(unsigned calls, unsigned long from, unsigned long count);
 /* Let every call through again; returns how many calls were counted. */
 unsigned long wrap_disarm(void);
 
-/* Called before the break is moved: somebody else's sbrk(). NULL for none. */
-void wrap_disturb_sbrk(void (*disturb)(void));
+/* Called before each call of these kinds (of sbrk, those that move the break). NULL for none. */
+void wrap_disturb(unsigned calls, void (*disturb)(void));
 /* Bytes added to the break by the real sbrk(). */
 void *wrap_real_sbrk(intptr_t bytes);
 

@@ -1,0 +1,167 @@
+/* background_test.c: what the allocator does besides, giving memory back, does not get into the program's way. */
+#include "harness.h"
+
+#include "door.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/filter.h>
+#include <linux/seccomp.h>
+#include <pthread.h>
+#include <sched.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#define NEEDS_THREAD (NEEDS_OURS | NEEDS_NATIVE)
+
+/* The threads of this process; the number of the last of them in *last. */
+static unsigned count_threads(int *last) {
+  unsigned count = 0;
+  DIR *folder = opendir("/proc/self/task");
+  CHECK(folder != NULL);
+  for (const struct dirent *entry; (entry = readdir(folder)) != NULL;) {
+    if (entry->d_name[0] == '.') continue;
+    *last = atoi(entry->d_name);
+    count++;
+  }
+  closedir(folder);
+  return count;
+}
+
+/* Free so much that the thread is started. */
+static void free_much(void) {
+  enum { COUNT = 16, BYTES = 1 << 20 };
+  void *blocks[COUNT];
+  for (size_t i = 0; i < COUNT; i++) memset(blocks[i] = malloc(BYTES), 1, BYTES);
+  for (size_t i = 0; i < COUNT; i++) free(blocks[i]);
+}
+
+/* The number after `name` in the thread's /proc entry, or -1 if there is no such thread. */
+static int status_of(int thread, const char *name) {
+  char path[64], text[4096];
+  snprintf(path, sizeof path, "/proc/self/task/%d/status", thread);
+  int file = open(path, O_RDONLY | O_CLOEXEC);
+  if (file < 0) return -1;
+  ssize_t length = read(file, text, sizeof text - 1);
+  close(file);
+  if (length <= 0) return -1;
+  text[length] = '\0';
+  const char *line = strstr(text, name);
+  CHECK(line != NULL);
+  return atoi(line + strlen(name));
+}
+
+static void set_delay(int ms) {
+  CHECK_EQ(mallopt(BM_OPT_PURGE_DELAY, ms), 1);
+}
+
+TEST_IF(NEEDS_THREAD, "the thread that purges may make no system call but those that give memory back") {
+  int thread = 0;
+  set_delay(3000);
+  free_much();
+  CHECK_EQ(count_threads(&thread), 2);
+  int mode;
+  while ((mode = status_of(thread, "Seccomp:\t")) == 0) sched_yield();
+  CHECK_EQ(mode, SECCOMP_MODE_FILTER);
+  CHECK_EQ(status_of(thread, "NoNewPrivs:\t"), 1);
+  CHECK_EQ(status_of(getpid(), "Seccomp:\t"), 0);
+  CHECK_EQ(status_of(getpid(), "NoNewPrivs:\t"), 0);
+}
+
+TEST_IF(NEEDS_THREAD, "what is left alone goes back though the program sleeps, and then the thread goes") {
+  int thread = 0;
+  struct bm_stats before, after;
+  set_delay(1);
+  door_stats(&before);
+  free_much();
+  while (count_threads(&thread) > 1) sched_yield();
+  door_stats(&after);
+  CHECK_GE(after.purged_bytes, before.purged_bytes + ((size_t)8 << 20));
+}
+
+TEST_IF(NEEDS_THREAD, "a program of one thread has one when it forks, before, after, and in the child") {
+  int thread = 0;
+  set_delay(3000);
+  free_much();
+  CHECK_EQ(count_threads(&thread), 2);
+  pid_t child = fork();
+  unsigned threads = count_threads(&thread);
+  if (child == 0) _exit(threads == 1 ? 0 : 1);
+  CHECK_EQ(threads, 1);
+  int status = -1;
+  CHECK_EQ(waitpid(child, &status, 0), child);
+  CHECK_EQ(status, 0);
+  free_much();
+  CHECK_EQ(count_threads(&thread), 2);
+}
+
+TEST_IF(NEEDS_THREAD, "unshare() of what only a process of one thread may unshare succeeds") {
+  int thread = 0;
+  set_delay(3000);
+  free_much();
+  CHECK_EQ(count_threads(&thread), 2);
+#ifdef DOOR_STATIC
+  CHECK_EQ(syscall(SYS_unshare, CLONE_THREAD), -1);
+  CHECK_EQ(errno, EINVAL);
+  bm_background_stop();
+  CHECK_EQ(syscall(SYS_unshare, CLONE_THREAD), 0);
+#else
+  CHECK_EQ(unshare(CLONE_THREAD), 0);
+  CHECK_EQ(setns(-1, 0), -1);
+  CHECK_EQ(errno, EBADF);
+#endif
+  CHECK_EQ(count_threads(&thread), 1);
+}
+
+/* From here on the kernel refuses the call to this thread and those that it starts. */
+static void forbid(long call) {
+  struct sock_filter rules[] = {
+      BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
+      BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, (uint32_t)call, 0, 1),
+      BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | EPERM),
+      BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
+  };
+  const struct sock_fprog program = {sizeof rules / sizeof rules[0], rules};
+  CHECK_EQ(prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0), 0);
+  CHECK_EQ(prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program), 0);
+}
+
+TEST_IF(NEEDS_THREAD, "the thread goes though the system gives nothing back") {
+  int thread = 0;
+  set_delay(1);
+  forbid(SYS_madvise);
+  free_much();
+  CHECK_EQ(count_threads(&thread), 2);
+  while (count_threads(&thread) > 1) sched_yield();
+}
+
+static void work_without(long call) {
+  forbid(call);
+  for (unsigned round = 0; round < 3; round++) {
+    free_much();
+    void *huge = malloc((size_t)5 << 20);
+    huge = realloc(huge, (size_t)9 << 20);
+    CHECK(huge != NULL);
+    free(huge);
+    free(calloc(1, (size_t)9 << 20));
+    malloc_trim(0);
+  }
+  CHECK_EQ(door_check(), 0);
+}
+
+TEST("a program that forbids itself the calls that start threads, map memory and give it back goes on") {
+  static const long calls[] = {SYS_clone,     SYS_madvise, SYS_mincore, SYS_munmap, SYS_mremap,       SYS_getrlimit,
+                               SYS_prlimit64, SYS_sysinfo, SYS_gettid,  SYS_mprotect, SYS_rt_sigprocmask};
+  for (size_t i = 0; i < sizeof calls / sizeof calls[0]; i++) CHECK_EXITS(work_without(calls[i]));
+}
+
+TEST_OURS("a program that forbids itself brk(), of which glibc's sbrk() then reports success, goes on") {
+  CHECK_EXITS(work_without(SYS_brk));
+}

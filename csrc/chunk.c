@@ -57,10 +57,12 @@ static struct slot *grow(void) {
   struct slot *first = slot_of((uintptr_t)chunk);
   if (!heap_open(slot_number(first) + CHUNK_SLOTS)) {
     os_unmap(chunk, CHUNK_BYTES);
+    if (by_sbrk) heap.sbrk_failed = 1; /* the break stays where it is: each try would cost the addresses of a chunk */
     return NULL;
   }
   *(by_sbrk ? &heap.sbrk_bytes : &heap.mmap_bytes) += CHUNK_BYTES;
   if (options.hugepages) os_hugepages(chunk, CHUNK_BYTES, 1);
+  if (options.dontdump) os_dontdump(chunk, CHUNK_BYTES);
   first->kind = SLOT_FREE;
   first->order = CHUNK_ORDER;
   for (uint32_t i = 1; i < CHUNK_SLOTS; i++) first[i].kind = SLOT_REST;

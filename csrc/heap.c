@@ -77,6 +77,8 @@ int heap_init(void) {
       heap.top = CHUNK_SLOTS; /* the first chunk of the window is never used: slot 0 means none */
       /* release: pairs with the acquire above. */
       __atomic_store_n(&heap.span, span, __ATOMIC_RELEASE);
+    } else if (slots != NULL) {
+      os_unmap(slots, table_bytes(span));
     }
   }
   lock_release(&heap.lock);

@@ -45,6 +45,17 @@ static uint32_t cache_count;
 static size_t cached_bytes, live_bytes, peak_bytes;
 static uint64_t live, allocs, frees, released_bytes;
 
+/* Mappings that the system refused to unmap while the cache was full, linked through their first words:
+ * huge_decay() tries again. */
+struct stranded {
+  struct stranded *next;
+  size_t bytes;
+};
+static struct stranded *stranded;
+
+/* A mapping that the system refused to unmap is given to a later request, or unmapped later. Requires huge_lock. */
+static void strand(void *address, size_t bytes);
+
 static size_t hash(uintptr_t address) { return (size_t)((address >> 12) * UINT64_C(0x9e3779b97f4a7c15) >> 20); }
 
 /* The entry of `address`, or the empty one where it would be. */
@@ -63,7 +74,7 @@ static int make_room(void) {
   if (table == NULL) return entries != NULL && filled + 1 < capacity;
   for (size_t i = 0; i < capacity; i++)
     if (entries[i].bytes != 0) *find(table, size, entries[i].address) = entries[i];
-  if (entries != NULL) os_unmap(entries, capacity * sizeof *entries);
+  if (entries != NULL && os_unmap(entries, capacity * sizeof *entries) != 0) strand(entries, capacity * sizeof *entries);
   entries = table;
   capacity = size;
   filled = live;
@@ -132,25 +143,50 @@ static int keep(uintptr_t address, size_t bytes) {
   return 1;
 }
 
-/* Keep a mapping that must not be lost though the system refuses to unmap it. */
-static void unmap(uintptr_t address, size_t bytes) {
-  if (os_unmap((void *)address, bytes) == 0) {
-    __atomic_fetch_add(&released_bytes, bytes, __ATOMIC_RELAXED);
+static void strand(void *address, size_t bytes) {
+  os_purge(address, bytes);
+  if (cache_count < HUGE_CACHE_ENTRIES) {
+    cache[cache_count++] = (struct cached){(uintptr_t)address, bytes, os_now_ms()};
+    set_cached_bytes(cached_bytes + bytes);
     return;
   }
-  os_purge((void *)address, bytes);
+  struct stranded *mapping = address;
+  *mapping = (struct stranded){stranded, bytes};
+  stranded = mapping;
+}
+
+/* Unmap what no block ever was in. Returns 1, or 0 if the system refuses and the mapping is kept. */
+static int unmap_rest(uintptr_t address, size_t bytes) {
+  if (os_unmap((void *)address, bytes) == 0) return 1;
   lock_acquire(&huge_lock);
-  if (cache_count < HUGE_CACHE_ENTRIES) {
-    cache[cache_count++] = (struct cached){address, bytes, os_now_ms()};
-    set_cached_bytes(cached_bytes + bytes);
-  }
+  strand((void *)address, bytes);
   lock_release(&huge_lock);
+  return 0;
+}
+
+static int unmap(uintptr_t address, size_t bytes) {
+  int done = unmap_rest(address, bytes);
+  if (done) __atomic_fetch_add(&released_bytes, bytes, __ATOMIC_RELAXED);
+  return done;
+}
+
+static void unmap_stranded(void) {
+  lock_acquire(&huge_lock);
+  struct stranded *mapping = stranded, *next;
+  stranded = NULL;
+  lock_release(&huge_lock);
+  for (; mapping != NULL; mapping = next) {
+    next = mapping->next;
+    unmap((uintptr_t)mapping, mapping->bytes);
+  }
 }
 
 size_t huge_decay(uint32_t now, uint32_t delay) {
   size_t total = 0;
   struct cached old[HUGE_CACHE_ENTRIES];
   uint32_t count = 0;
+  /* relaxed: a hint; the list is looked at again under the lock. */
+  if (__atomic_load_n(&stranded, __ATOMIC_RELAXED) != NULL) unmap_stranded();
   if (huge_cached_bytes() == 0) return 0;
   lock_acquire(&huge_lock);
   for (uint32_t i = 0; i < cache_count;) {
@@ -162,8 +198,7 @@ size_t huge_decay(uint32_t now, uint32_t delay) {
   peak_bytes = live_bytes > peak_bytes / 4 * 3 ? live_bytes : peak_bytes / 4 * 3;
   lock_release(&huge_lock);
   for (uint32_t i = 0; i < count; i++) {
-    total += old[i].bytes;
-    unmap(old[i].address, old[i].bytes);
+    if (unmap(old[i].address, old[i].bytes)) total += old[i].bytes;
   }
   return total;
 }
@@ -188,8 +223,8 @@ static uintptr_t map_aligned(size_t bytes, size_t alignment) {
   uintptr_t start = (uintptr_t)os_map(room);
   if (start == 0) return 0;
   uintptr_t address = (start + alignment - 1) & ~(uintptr_t)(alignment - 1);
-  if (address > start) os_unmap((void *)start, address - start);
-  if (address + bytes < start + room) os_unmap((void *)(address + bytes), start + room - address - bytes);
+  if (address > start) unmap_rest(start, address - start);
+  if (address + bytes < start + room) unmap_rest(address + bytes, start + room - address - bytes);
   return address;
 }
 
@@ -213,6 +248,7 @@ void *huge_alloc(size_t bytes, size_t alignment, int zeroed) {
     if (address == 0) return NULL;
     if (options.hugepages) os_hugepages((void *)address, bytes, 1);
   }
+  if (options.dontdump) os_dontdump((void *)address, bytes);
   lock_acquire(&huge_lock);
   int room = make_room();
   if (room) {

@@ -30,6 +30,7 @@ static const struct option_row rows[] = {
     {BM_OPT_HUGEPAGES, "BUDDYMALLOC_HUGEPAGES", &options.hugepages, 0, 1},
     {BM_OPT_STATS_AT_EXIT, "BUDDYMALLOC_STATS_AT_EXIT", &options.stats_at_exit, 0, 1},
     {BM_OPT_CHECK_AT_EXIT, "BUDDYMALLOC_CHECK_AT_EXIT", &options.check_at_exit, 0, 1},
+    {BM_OPT_DONTDUMP, "BUDDYMALLOC_DONTDUMP", &options.dontdump, 0, 1},
 };
 #define ROW_COUNT (sizeof rows / sizeof rows[0])
 

@@ -12,6 +12,7 @@ struct options {
   int hugepages;     /* BUDDYMALLOC_HUGEPAGES: 0 or 1 */
   int stats_at_exit; /* BUDDYMALLOC_STATS_AT_EXIT: 0 or 1 */
   int check_at_exit; /* BUDDYMALLOC_CHECK_AT_EXIT: 0 or 1 */
+  int dontdump;      /* BUDDYMALLOC_DONTDUMP: 0 or 1 */
 };
 
 /* Written by options_init() and bm_mallopt(); read anywhere. */

@@ -115,6 +115,12 @@ void os_hugepages(void *address, size_t bytes, int wanted) {
   errno = saved_errno;
 }
 
+void os_dontdump(void *address, size_t bytes) {
+  int saved_errno = errno;
+  madvise(address, bytes, MADV_DONTDUMP);
+  errno = saved_errno;
+}
+
 void *os_remap(void *address, size_t old_bytes, size_t new_bytes, int may_move) {
   int saved_errno = errno;
   void *result = mremap(address, old_bytes, new_bytes, may_move ? MREMAP_MAYMOVE : 0);

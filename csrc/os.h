@@ -36,6 +36,8 @@ int os_open(void *address, size_t bytes);
 /* Zero the bytes, by purging pages where few of them are in memory. */
 void os_zero(void *address, size_t bytes);
 void os_hugepages(void *address, size_t bytes, int wanted);
+/* Keep the bytes out of core dumps, for as long as they are mapped. */
+void os_dontdump(void *address, size_t bytes);
 /* The mapping with a new length, moved if `may_move`; NULL with nothing changed. */
 void *os_remap(void *address, size_t old_bytes, size_t new_bytes, int may_move);
 /* Milliseconds of a monotonic clock of coarse steps; wraps. */

@@ -9,6 +9,7 @@
 #include "region.h"
 
 #include "config.h"
+#include "options.h"
 
 #include <string.h>
 
@@ -62,6 +63,7 @@ static struct region *map_with(size_t bytes, size_t alignment, size_t units, uns
     os_unmap(place, meta);
     return NULL;
   }
+  if (options.dontdump) os_dontdump(region->base, bytes);
   region->bytes = bytes;
   region->meta_bytes = meta;
   region->top = top;

@@ -151,7 +151,8 @@ enum bm_option {
   BM_OPT_BACKGROUND = 1003, /* 1: a short-lived thread purges when the program idles (default 1) */
   BM_OPT_HUGEPAGES = 1004,  /* 1: ask for transparent huge pages (default 0) */
   BM_OPT_STATS_AT_EXIT = 1005, /* 1: malloc_stats at exit (default 0) */
-  BM_OPT_CHECK_AT_EXIT = 1006  /* 1: bm_check at exit, abort if it fails (default 0) */
+  BM_OPT_CHECK_AT_EXIT = 1006, /* 1: bm_check at exit, abort if it fails (default 0) */
+  BM_OPT_DONTDUMP = 1007    /* 1: keep the contents of blocks out of core dumps (default 0) */
 };
 
 /* The value of an option (enum bm_option), or -2 if there is none of that number. */

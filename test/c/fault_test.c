@@ -6,9 +6,11 @@
 
 #include "content.h"
 #include "door.h"
+#include "heap.h"
 #include "wrap.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <limits.h>
 #include <pthread.h>
 #include <signal.h>
@@ -218,6 +220,17 @@ TEST("aligned blocks survive the failure of any system call") { try_every_call(a
 TEST("trimming survives the failure of any system call") { try_every_call(trimmed_blocks); }
 TEST("threads that hand blocks over survive the failure of any system call") { try_every_call(threads); }
 
+/* Bytes of addresses that the process has. */
+static size_t address_space(void) {
+  char text[64] = {0};
+  size_t pages = 0;
+  int file = open("/proc/self/statm", O_RDONLY | O_CLOEXEC);
+  CHECK(file >= 0 && read(file, text, sizeof text - 1) > 0);
+  close(file);
+  CHECK_EQ(sscanf(text, "%zu", &pages), 1);
+  return pages * (size_t)sysconf(_SC_PAGESIZE);
+}
+
 TEST("a program whose system calls fail from the k-th on, before main() included, gets through once they work") {
   char program[] = "/proc/self/exe";
   char flag[] = "--in-process";
@@ -228,7 +241,7 @@ TEST("a program whose system calls fail from the k-th on, before main() included
       char text[32];
       snprintf(text, sizeof text, "%lu", from);
       setenv("TEST_FAIL_FROM", text, 1);
-      setenv("TEST_FAIL_CALLS", "127", 1);
+      setenv("TEST_FAIL_CALLS", "255", 1);
       execv(program, arguments);
       _exit(1);
     }
@@ -243,6 +256,84 @@ TEST("small blocks after a poor start") {
   small_blocks();
   threads();
   CHECK_EQ(failures, 0);
+}
+
+enum { REFUSED_MAX = 100 };
+
+/* Mappings that the system refuses to take back are all taken back once it relents. */
+static void lose_nothing(unsigned calls) {
+  void *blocks[REFUSED_MAX];
+  huge_blocks();
+  malloc_trim(0);
+  size_t before = address_space();
+  wrap_arm(calls, 1, ULONG_MAX);
+  for (unsigned round = 0; round < 3; round++) {
+    for (size_t i = 0; i < REFUSED_MAX; i++) CHECK((blocks[i] = memalign((size_t)1 << 22, huge_size(i))) != NULL);
+    for (size_t i = 0; i < REFUSED_MAX; i++) memset(blocks[i], 1, 5000);
+    for (size_t i = 0; i < REFUSED_MAX; i++) free(blocks[i]);
+    malloc_trim(0);
+  }
+  wrap_disarm();
+  malloc_trim(0);
+  CHECK_EQ(bm_check(), 0);
+  /* The table of huge blocks has grown. */
+  CHECK_LE(address_space(), before + 65536);
+}
+
+TEST("no address is lost when the system refuses to unmap for a while, however many mappings it is") {
+  CHECK_EXITS(lose_nothing(WRAPPED_MUNMAP));
+  CHECK_EXITS(lose_nothing(WRAPPED_MUNMAP | WRAPPED_MADVISE | WRAPPED_MREMAP));
+}
+
+/* Requests that fail again and again for want of the table of slots. */
+static void fail_many_times(void) {
+  enum { TIMES = 3000 };
+  void *blocks[SLOTS];
+  for (size_t i = 0; i < SLOTS; i++) blocks[i] = malloc(1 << 20);
+  size_t before = address_space();
+  uintptr_t old_break = (uintptr_t)wrap_real_sbrk(0);
+  wrap_arm(WRAPPED_MPROTECT, 1, ULONG_MAX);
+  struct link {
+    struct link *next;
+  } *list = NULL;
+  for (size_t i = 0, refused = 0; refused < TIMES; i++) {
+    struct link *block = malloc(1 << 20);
+    if (block == NULL) {
+      refused++;
+      continue;
+    }
+    block->next = list;
+    list = block;
+  }
+  CHECK_LE(address_space(), before + ((size_t)64 << 20));
+  wrap_disarm();
+  CHECK_LE((uintptr_t)wrap_real_sbrk(0), old_break + ((size_t)64 << 20));
+  for (size_t i = 0; i < 2 * SLOTS; i++) {
+    struct link *block = malloc(1 << 20);
+    CHECK(block != NULL);
+    block->next = list;
+    list = block;
+  }
+  for (struct link *next; list != NULL; list = next) next = list->next, free(list);
+  for (size_t i = 0; i < SLOTS; i++) free(blocks[i]);
+}
+
+TEST("requests that fail for want of bookkeeping, thousands of times, use up no addresses") {
+  CHECK_EXITS(fail_many_times());
+}
+
+/* Start anew, as if nothing had been allocated yet. */
+static void fail_to_start(unsigned long from) {
+  memset(&heap, 0, sizeof heap);
+  size_t before = address_space();
+  wrap_arm(WRAPPED_MMAP, from, 1);
+  int started = heap_init();
+  wrap_disarm();
+  if (!started) CHECK_EQ(address_space(), before);
+}
+
+TEST("a start for which a mapping is missing keeps none, so that it can be tried for ever") {
+  for (unsigned long from = 1; from <= 4; from++) CHECK_EXITS(fail_to_start(from));
 }
 
 static unsigned disturbances;

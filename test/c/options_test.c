@@ -4,8 +4,10 @@
 #include "door.h"
 
 #include <limits.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <unistd.h>
 
 static const struct {
@@ -20,6 +22,7 @@ static const struct {
     {BM_OPT_HUGEPAGES, "BUDDYMALLOC_HUGEPAGES", 0, 1},
     {BM_OPT_STATS_AT_EXIT, "BUDDYMALLOC_STATS_AT_EXIT", 0, 1},
     {BM_OPT_CHECK_AT_EXIT, "BUDDYMALLOC_CHECK_AT_EXIT", 0, 1},
+    {BM_OPT_DONTDUMP, "BUDDYMALLOC_DONTDUMP", 0, 1},
 };
 enum { ROWS = sizeof rows / sizeof rows[0] };
 
@@ -73,4 +76,41 @@ TEST("a malformed variable is ignored") {
 
 TEST("a malformed delay leaves the default") {
   if (getenv("TEST_EXPECTED") != NULL) CHECK_GE(bm_option_get(BM_OPT_PURGE_DELAY), 1);
+}
+
+/* Whether core dumps leave out the mapping that `address` lies in. */
+static int is_left_out(const void *address) {
+  char line[512];
+  int found = 0, flagged = 0;
+  FILE *maps = fopen("/proc/self/smaps", "r");
+  CHECK(maps != NULL);
+  while (fgets(line, sizeof line, maps) != NULL) {
+    uintptr_t start, end;
+    if (sscanf(line, "%zx-%zx ", &start, &end) == 2) found = (uintptr_t)address - start < end - start;
+    if (found && strncmp(line, "VmFlags:", 8) == 0) flagged = strstr(line, " dd") != NULL;
+  }
+  fclose(maps);
+  return flagged;
+}
+
+TEST("blocks lie in memory that core dumps leave out if that was asked for, and only then") {
+  static const size_t sizes[] = {0, 100, 5000, 100000, 2000000, 3000000, 20000000};
+  const char *variable = getenv("BUDDYMALLOC_DONTDUMP");
+  int wanted = variable != NULL && strcmp(variable, "1") == 0;
+  for (size_t i = 0; i < sizeof sizes / sizeof sizes[0]; i++)
+    for (unsigned round = 0; round < 2; round++) { /* what was freed is given again */
+      char *block = malloc(sizes[i]);
+      CHECK_EQ(is_left_out(block), wanted);
+      block = realloc(block, 2 * sizes[i] + 1);
+      CHECK_EQ(is_left_out(block), wanted);
+      CHECK_EQ(is_left_out(block + 2 * sizes[i]), wanted);
+      void *aligned = memalign(1 << 21, sizes[i]);
+      CHECK_EQ(is_left_out(aligned), wanted);
+      free(aligned);
+      free(block);
+    }
+}
+
+TEST("BUDDYMALLOC_DONTDUMP keeps blocks of every size out of core dumps") {
+  CHECK_EXITS(run_again("BUDDYMALLOC_DONTDUMP", "1", "blocks lie in memory that core dumps leave out if that"));
 }

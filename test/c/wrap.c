@@ -15,6 +15,7 @@ void *__real_mmap(void *address, size_t bytes, int protection, int flags, int fd
 int __real_munmap(void *address, size_t bytes);
 void *__real_mremap(void *address, size_t old_bytes, size_t new_bytes, int flags, ...);
 int __real_madvise(void *address, size_t bytes, int advice);
+int __real_mprotect(void *address, size_t bytes, int protection);
 int __real_pthread_key_create(pthread_key_t *key, void (*destructor)(void *));
 int __real_pthread_setspecific(pthread_key_t key, const void *value);
 int __real_clone(int (*body)(void *), void *stack, int flags, void *argument, ...);
@@ -24,6 +25,7 @@ void *__wrap_mmap(void *address, size_t bytes, int protection, int flags, int fd
 int __wrap_munmap(void *address, size_t bytes);
 void *__wrap_mremap(void *address, size_t old_bytes, size_t new_bytes, int flags, ...);
 int __wrap_madvise(void *address, size_t bytes, int advice);
+int __wrap_mprotect(void *address, size_t bytes, int protection);
 int __wrap_pthread_key_create(pthread_key_t *key, void (*destructor)(void *));
 int __wrap_pthread_setspecific(pthread_key_t key, const void *value);
 int __wrap_clone(int (*body)(void *), void *stack, int flags, void *argument, ...);
@@ -119,6 +121,15 @@ int __wrap_madvise(void *address, size_t bytes, int advice) {
   }
   interrupt(WRAPPED_MADVISE);
   return __real_madvise(address, bytes, advice);
+}
+
+int __wrap_mprotect(void *address, size_t bytes, int protection) {
+  if (fails(WRAPPED_MPROTECT)) {
+    errno = ENOMEM;
+    return -1;
+  }
+  interrupt(WRAPPED_MPROTECT);
+  return __real_mprotect(address, bytes, protection);
 }
 
 int __wrap_pthread_key_create(pthread_key_t *key, void (*destructor)(void *)) {

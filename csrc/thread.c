@@ -34,6 +34,8 @@ static __thread uint8_t thread_ended __attribute__((tls_model("initial-exec")));
 
 static pthread_key_t exit_key;
 static int exit_key_made;
+/* 1 if thread_exit() will be called at this thread's end. */
+static __thread uint8_t registered __attribute__((tls_model("initial-exec")));
 
 /* Give away all that the arena owns and leave it to a later thread. */
 static void retire(struct arena *arena) {
@@ -95,13 +97,27 @@ static struct arena *open_arena(void) {
   }
   /* seq_cst: with the push in remote.c, see push(). */
   if (arena != NULL) __atomic_store_n(&arena->life, ARENA_LIVE, __ATOMIC_SEQ_CST);
-  if (!exit_key_made) exit_key_made = pthread_key_create(&exit_key, thread_exit) == 0;
   lock_release(&arenas.lock);
   return arena;
 }
 
+/* Have the C library tell of this thread's end. It may refuse: then every refill tries again, since the arena of
+ * a thread that ends untold is lost. */
+static NOINLINE void register_exit(void) {
+  lock_acquire(&arenas.lock);
+  if (!exit_key_made) exit_key_made = pthread_key_create(&exit_key, thread_exit) == 0;
+  int made = exit_key_made;
+  lock_release(&arenas.lock);
+  if (!made) return;
+  registered = 1; /* pthread_setspecific() may allocate */
+  if (pthread_setspecific(exit_key, &exit_key) != 0) registered = 0;
+}
+
 struct arena *thread_arena(void) {
-  if (!arena_is_none(arena_mine)) return arena_mine;
+  if (!arena_is_none(arena_mine)) {
+    if (UNLIKELY(!registered) && !thread_ended) register_exit();
+    return arena_mine;
+  }
   if (!heap_init()) return NULL;
   struct arena *arena = open_arena();
   if (arena == NULL) return NULL;
@@ -109,7 +125,7 @@ struct arena *thread_arena(void) {
   arena->events = 0;
   arena_mine = arena;
   /* These may allocate: the arena is in place by now. */
-  if (!thread_ended && exit_key_made) pthread_setspecific(exit_key, &exit_key);
+  if (!thread_ended) register_exit();
   fork_register();
   return arena;
 }

@@ -4,6 +4,7 @@
  * walker is content, nothing is lost, and all works when the system relents. */
 #include "harness.h"
 
+#include "arena.h"
 #include "content.h"
 #include "door.h"
 #include "heap.h"
@@ -256,6 +257,27 @@ TEST("small blocks after a poor start") {
   small_blocks();
   threads();
   CHECK_EQ(failures, 0);
+}
+
+static void *outlive_refusal(void *calls) {
+  wrap_arm(WRAPPED_KEY, 1, (unsigned long)(uintptr_t)calls);
+  free(malloc(100));
+  CHECK_GE(wrap_disarm(), 1);
+  for (size_t size = 16; size <= 32768; size *= 2) free(malloc(size));
+  return NULL;
+}
+
+static void end_after_refusal(unsigned long calls) {
+  pthread_t thread;
+  free(malloc(1));
+  uint32_t busy = arenas.count - arenas.idle_count;
+  CHECK_EQ(pthread_create(&thread, NULL, outlive_refusal, (void *)calls), 0);
+  CHECK_EQ(pthread_join(thread, NULL), 0);
+  CHECK_EQ(arenas.count - arenas.idle_count, busy);
+}
+
+TEST("a thread that the system first refuses to tell of its end gives its arena back all the same") {
+  for (unsigned long calls = 1; calls <= 3; calls++) CHECK_EXITS(end_after_refusal(calls));
 }
 
 enum { REFUSED_MAX = 100 };

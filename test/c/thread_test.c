@@ -5,6 +5,7 @@
 #include "door.h"
 
 #include <dirent.h>
+#include <limits.h>
 #include <pthread.h>
 #include <semaphore.h>
 #include <signal.h>
@@ -158,6 +159,90 @@ TEST("signals at a high rate during allocation harm nothing") {
   CHECK_EQ(setitimer(ITIMER_REAL, &off, NULL), 0);
 }
 
+static sem_t in_wait;
+
+static void end_thread(int signal) {
+  (void)signal;
+  pthread_exit(NULL);
+}
+
+static _Noreturn void *wait_to_be_ended(void *argument) {
+  void *held[LIVE];
+  churn_little(argument);
+  for (size_t i = 0; i < LIVE; i++) held[i] = malloc(i * 20);
+  for (size_t i = 0; i < LIVE; i++) free(held[i]);
+  sem_post(&in_wait);
+  for (;;) pause();
+}
+
+TEST("threads that end in a signal handler leave the heap in order") {
+  CHECK_EQ(sem_init(&in_wait, 0, 0), 0);
+  CHECK(signal(SIGUSR1, end_thread) != SIG_ERR);
+  for (unsigned round = 0; round < 50; round++) {
+    pthread_t thread;
+    CHECK_EQ(pthread_create(&thread, NULL, wait_to_be_ended, NULL), 0);
+    sem_wait(&in_wait);
+    CHECK_EQ(pthread_kill(thread, SIGUSR1), 0);
+    CHECK_EQ(pthread_join(thread, NULL), 0);
+  }
+  CHECK_EQ(door_check(), 0);
+}
+
+static void *exit_process(void *unused) {
+  (void)unused;
+  exit(0);
+}
+
+static void exit_from_thread(void) {
+  pthread_t threads[3];
+  for (size_t i = 0; i < 2; i++)
+    CHECK_EQ(pthread_create(&threads[i], NULL, churn_until_cancelled, (void *)(i + 1)), 0);
+  for (size_t i = 0; i < 2; i++) sem_wait(&started);
+  CHECK_EQ(pthread_create(&threads[2], NULL, exit_process, NULL), 0);
+  for (;;) pause();
+}
+
+static void use_allocator_at_exit(void) { churn_little(NULL); }
+
+TEST("a thread may end the process while others allocate, and functions registered with atexit() allocate then") {
+  CHECK_EQ(sem_init(&started, 0, 0), 0);
+  CHECK_EQ(atexit(use_allocator_at_exit), 0);
+  for (unsigned round = 0; round < 20; round++) CHECK_EXITS(exit_from_thread());
+}
+
+static volatile sig_atomic_t handled;
+
+static void allocate_in_handler(int signal) {
+  (void)signal;
+  churn_little(NULL);
+  handled = handled + 1;
+}
+
+static void *handle_on_own_stack(void *unused) {
+  size_t size = (size_t)SIGSTKSZ * 8;
+  stack_t stack = {.ss_sp = malloc(size), .ss_size = size};
+  CHECK_EQ(sigaltstack(&stack, NULL), 0);
+  for (unsigned round = 0; round < 20; round++) {
+    void *block = malloc(round * 1000);
+    CHECK_EQ(raise(SIGUSR2), 0);
+    free(block);
+  }
+  stack_t none = {.ss_flags = SS_DISABLE};
+  CHECK_EQ(sigaltstack(&none, NULL), 0);
+  free(stack.ss_sp);
+  return unused;
+}
+
+TEST("handlers on a stack from malloc() allocate where the allocator was not interrupted") {
+  struct sigaction action;
+  memset(&action, 0, sizeof action);
+  action.sa_handler = allocate_in_handler;
+  action.sa_flags = SA_ONSTACK;
+  CHECK_EQ(sigaction(SIGUSR2, &action, NULL), 0);
+  run_threads(handle_on_own_stack, 2);
+  CHECK_GE(handled, 20);
+}
+
 TEST_OURS("a later thread takes over the arena of one that ended") {
   struct bm_stats before;
   struct bm_stats after;
@@ -223,4 +308,36 @@ TEST("threads may end while others are created, however much their ends give bac
     }
     wait_for_others();
   }
+}
+
+/* Every slow path, on as little stack as a thread can have. */
+static void *use_every_path(void *blocks_to_free) {
+  static const size_t sizes[] = {0, 100, 5000, 40000, 1500000, 5000000};
+  void **blocks = blocks_to_free;
+  for (size_t i = 0; i < LIVE; i++) free(blocks[i]); /* another thread's */
+  for (size_t i = 0; i < sizeof sizes / sizeof sizes[0]; i++) {
+    void *block = realloc(calloc(1, sizes[i]), sizes[i] * 2 + 1);
+    CHECK(block != NULL);
+    free(memalign(65536, sizes[i]));
+    free(block);
+  }
+  malloc_trim(0);
+  for (size_t i = 0; i < LIVE; i++) blocks[i] = malloc(i);
+  return NULL;
+}
+
+TEST_IF(NEEDS_NATIVE, "threads with the smallest stack that there is can use every path") {
+  pthread_attr_t small;
+  void *blocks[LIVE];
+  CHECK_EQ(pthread_attr_init(&small), 0);
+  /* Thread-local variables, of which this program has many, lie on the stack too. */
+  size_t size = (MANY * sizeof(void *) + (size_t)PTHREAD_STACK_MIN + 4095) & ~(size_t)4095;
+  CHECK_EQ(pthread_attr_setstacksize(&small, size), 0);
+  for (size_t i = 0; i < LIVE; i++) blocks[i] = malloc(i * 50);
+  for (unsigned round = 0; round < 20; round++) {
+    pthread_t thread;
+    CHECK_EQ(pthread_create(&thread, &small, use_every_path, blocks), 0);
+    CHECK_EQ(pthread_join(thread, NULL), 0);
+  }
+  for (size_t i = 0; i < LIVE; i++) free(blocks[i]);
 }

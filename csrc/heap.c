@@ -5,8 +5,8 @@
  * pointer from elsewhere is recognised by one comparison; only the entries of slots that were
  * ever used cost memory.
  *
- * Owner:     `base` and `slots` are constant once heap_init() has succeeded, and `span` can only shrink,
- *            to what was never used; the rest is chunk.c's, under heap.lock.
+ * Owner:     `base`, `full_span` and `slots` are constant once heap_init() has succeeded; `span` shrinks to what was
+ *            used while addresses are limited, and grows again; the rest is chunk.c's, under heap.lock.
  * Cost:      once, seven system calls; one for every 32 MiB that the heap grows. */
 #include "heap.h"
 
@@ -42,11 +42,14 @@ static uintptr_t window_base(size_t *span) {
     }
   }
   heap.sbrk_failed = 1;
-  for (; *span >= 4 * CHUNK_BYTES; *span /= 2) {
-    void *gap = os_reserve(*span);
+  for (size_t room = *span; room >= 4 * CHUNK_BYTES; room /= 2) {
+    void *gap = os_reserve(room);
     if (gap == NULL) continue;
-    os_unmap(gap, *span);
-    uintptr_t base = heap_round_up((uintptr_t)gap);
+    os_unmap(gap, room);
+    /* A limit of addresses counts what is reserved. The kernel maps downwards: what lies below is free too. */
+    uintptr_t end = (uintptr_t)gap + room;
+    if (end / 2 < *span) *span = room;
+    uintptr_t base = heap_round_up(end - *span);
     *span -= CHUNK_BYTES;
     return base;
   }
@@ -72,6 +75,7 @@ int heap_init(void) {
     if (dirty != NULL) {
       os_hugepages(slots, table_bytes(span), 0);
       heap.base = base;
+      heap.full_span = span;
       heap.slots = slots;
       heap.dirty = dirty;
       heap.top = CHUNK_SLOTS; /* the first chunk of the window is never used: slot 0 means none */
@@ -95,16 +99,23 @@ int heap_open(uint32_t end) {
   return 1;
 }
 
-void heap_shrink(void) {
-  size_t limit = os_address_limit();
-  lock_acquire(&heap.lock);
-  uint32_t slots = (uint32_t)(heap.span >> SLOT_ORDER);
+/* The number of slots that the table must have room for, under a limit of addresses. Requires heap.lock. */
+static uint32_t slots_under(size_t limit) {
+  uint32_t all = (uint32_t)(heap.full_span >> SLOT_ORDER);
   uint32_t used = heap.open > heap.top ? heap.open : heap.top;
   size_t wanted = limit >> (SLOT_ORDER - 1);
-  if (limit != SIZE_MAX && wanted < slots - used) {
-    uint32_t kept = (uint32_t)(used + wanted + OPEN_SLOTS) / OPEN_SLOTS * OPEN_SLOTS;
-    if (kept < slots && os_unmap(heap.slots + kept, (slots - kept) * sizeof(struct slot)) == 0)
-      __atomic_store_n(&heap.span, (size_t)kept << SLOT_ORDER, __ATOMIC_RELAXED);
-  }
+  if (limit == SIZE_MAX || wanted >= all - used) return all;
+  uint32_t kept = (uint32_t)(used + wanted + OPEN_SLOTS) / OPEN_SLOTS * OPEN_SLOTS;
+  return kept < all ? kept : all;
+}
+
+void heap_fit(void) {
+  size_t limit = os_address_limit();
+  lock_acquire(&heap.lock);
+  uint32_t slots = (uint32_t)(heap.span >> SLOT_ORDER), kept = slots_under(limit);
+  size_t bytes = (size_t)(kept < slots ? slots - kept : kept - slots) * sizeof(struct slot);
+  if (kept < slots ? os_unmap(heap.slots + kept, bytes) == 0
+                   : kept > slots && os_map_closed_at(heap.slots + slots, bytes) != NULL)
+    __atomic_store_n(&heap.span, (size_t)kept << SLOT_ORDER, __ATOMIC_RELAXED);
   lock_release(&heap.lock);
 }

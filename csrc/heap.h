@@ -66,10 +66,11 @@ struct slot {
 static_assert(sizeof(struct slot) == 2 * CACHE_LINE, "a slot's bookkeeping is two cache lines");
 static_assert(offsetof(struct slot, inline_states) == CACHE_LINE, "the hot half is one line");
 
-/* The first four are constant once the heap is initialised, but for heap_shrink(). */
+/* The first five are constant once the heap is initialised, but for `span` in heap_fit(). */
 struct heap {
   uintptr_t base; /* first address of the window, a multiple of the chunk size */
   size_t span;    /* bytes of the window; 0 before initialisation */
+  size_t full_span; /* what it was then */
   struct slot *slots; /* one entry for each slot of the window; entry 0 is never used */
   uint64_t *dirty;    /* a word for each chunk: bit i is 0 if its slot i is known to be zeros, untouched */
   struct lock lock;   /* guards everything below, and the slots that no arena owns */
@@ -90,8 +91,9 @@ extern HIDDEN struct heap heap;
 int heap_init(void);
 /* Make the table writable for the slots below number `end`; 1, or 0 if the system refuses. Requires heap.lock. */
 int heap_open(uint32_t end);
-/* The system refuses addresses: give back the part of the table that limits leave no use for. Takes heap.lock. */
-void heap_shrink(void);
+/* The system refuses addresses: give back the part of the table that limits leave no use for, or take it again when
+ * they were lifted. Takes heap.lock. */
+void heap_fit(void);
 
 static inline struct slot *slot_at(uint32_t number) { return heap.slots + number; }
 static inline uint32_t slot_number(const struct slot *slot) { return (uint32_t)(slot - heap.slots); }

@@ -21,7 +21,7 @@ static COLD void reclaim(void) {
   if (!arena_is_none(arena_mine)) arena_flush(arena_mine);
   orphan_drain();
   purge_run(os_now_ms(), 0);
-  heap_shrink();
+  heap_fit();
   lock_acquire(&heap.lock);
   chunk_release();
   lock_release(&heap.lock);

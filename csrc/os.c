@@ -47,12 +47,16 @@ static void *map(void *address, size_t bytes, int protection, int flags) {
 
 void *os_map(size_t bytes) { return map(NULL, bytes, PROT_READ | PROT_WRITE, MAP_NORESERVE); }
 
-void *os_map_at(void *address, size_t bytes) {
-  void *result = map(address, bytes, PROT_READ | PROT_WRITE, MAP_NORESERVE | MAP_FIXED_NOREPLACE);
+static void *map_at(void *address, size_t bytes, int protection) {
+  void *result = map(address, bytes, protection, MAP_NORESERVE | MAP_FIXED_NOREPLACE);
   if (result == address || result == NULL) return result;
   os_unmap(result, bytes); /* a kernel before 4.17 takes the address for a hint */
   return NULL;
 }
+
+void *os_map_at(void *address, size_t bytes) { return map_at(address, bytes, PROT_READ | PROT_WRITE); }
+
+void *os_map_closed_at(void *address, size_t bytes) { return map_at(address, bytes, PROT_READ); }
 
 void *os_reserve(size_t bytes) { return map(NULL, bytes, PROT_NONE, MAP_NORESERVE); }
 

@@ -29,6 +29,7 @@ void *os_map_at(void *address, size_t bytes);
  * part by part, and that no limit but that of addresses counts until then. */
 void *os_reserve(size_t bytes);
 void *os_map_closed(size_t bytes);
+void *os_map_closed_at(void *address, size_t bytes);
 /* All return 0, or -1 with nothing changed. errno is preserved by every one. */
 int os_unmap(void *address, size_t bytes);
 int os_purge(void *address, size_t bytes);

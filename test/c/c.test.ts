@@ -28,6 +28,7 @@ const DOORS: Door[] = [
     env: { BUDDYMALLOC_PURGE_DELAY: '77' },
   },
   { door: 'LD_PRELOAD, called before libc is ready', program: 'preinit-libc', env: { LD_PRELOAD: LIBRARY } },
+  { door: 'a static position-independent program', program: 'test-static-pie', env: {} },
   { door: 'the static library, the heap grown by mmap', program: 'test-static', env: { BUDDYMALLOC_SBRK: '0' } },
 ];
 

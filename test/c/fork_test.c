@@ -109,6 +109,63 @@ TEST("fork() from a signal handler that interrupted the allocator does not hang"
   CHECK_EQ(forked, 100);
 }
 
+enum { INHERITED = 2000 };
+static unsigned char *inherited[INHERITED];
+static int progress; /* a pipe: a byte for every hundred blocks that the child handed over */
+
+/* Threads of the child hand its copies of the blocks to each other, and free and replace them. */
+static _Noreturn void *hand_over_for_ever(void *argument) {
+  uint64_t state = (uint64_t)(uintptr_t)argument + 11;
+  for (unsigned step = 0;; step++) {
+    unsigned char *block = malloc(random_size(&state, 20000));
+    /* acq_rel: the next taker frees the block. */
+    free(__atomic_exchange_n(&inherited[random_below(&state, INHERITED)], block, __ATOMIC_ACQ_REL));
+    if (step % 100 == 0 && write(progress, "", 1) != 1) _exit(1);
+  }
+}
+
+static _Noreturn void hand_over_until_killed(void) {
+  pthread_t threads[2];
+  for (size_t i = 0; i < 2; i++) pthread_create(&threads[i], NULL, hand_over_for_ever, (void *)i);
+  for (;;) pause();
+}
+
+TEST("a process that is killed while its threads hand blocks over leaves its parent's as they were") {
+  int ends[2];
+  char byte;
+  for (size_t i = 0; i < INHERITED; i++) content_fill(inherited[i] = malloc(i * 10), i * 10, i);
+  for (unsigned round = 0; round < 30; round++) {
+    CHECK_EQ(pipe(ends), 0);
+    pid_t child = fork();
+    if (child == 0) {
+      progress = ends[1];
+      hand_over_until_killed();
+    }
+    for (unsigned i = 0; i <= round; i++) CHECK_EQ(read(ends[0], &byte, 1), 1);
+    CHECK_EQ(kill(child, SIGKILL), 0);
+    int status = -1;
+    CHECK_EQ(waitpid(child, &status, 0), child);
+    CHECK_EQ(WTERMSIG(status), SIGKILL);
+    close(ends[0]), close(ends[1]);
+    for (size_t i = 0; i < INHERITED; i++) content_verify(inherited[i], i * 10, i);
+    CHECK_EQ(door_check(), 0);
+  }
+  for (size_t i = 0; i < INHERITED; i++) free(inherited[i]);
+}
+
+static void daemonise(void) {
+  setsid();
+  close(STDERR_FILENO);
+  CHECK_EXITS(work_in_child());
+}
+
+TEST("a program that forks twice and closes its standard error to become a daemon goes on") {
+  pthread_t threads[THREADS];
+  start_threads(threads);
+  for (unsigned round = 0; round < 5; round++) CHECK_EXITS(daemonise());
+  stop_threads(threads);
+}
+
 TEST("vfork() and posix_spawn() start programs while other threads allocate") {
   pthread_t threads[THREADS];
   start_threads(threads);

@@ -156,3 +156,58 @@ TEST_IF(NEEDS_NATIVE | NEEDS_OURS, "under 96 MiB of addresses memory freed in on
     door_flush();
   }
 }
+
+/* Runs in a program that was started under 64 MiB of addresses, and anywhere else. */
+TEST_IF(NEEDS_NATIVE, "a program with few addresses has most of them for blocks of any size") {
+  static const size_t sizes[] = {16, 200, 3000, 50000, 700000, 3000000};
+  enum { BYTES = 20 << 20 };
+  for (unsigned round = 0; round < 3; round++)
+    for (size_t i = 0; i < sizeof sizes / sizeof sizes[0]; i++) {
+      struct link *list = NULL;
+      for (size_t bytes = 0; bytes < BYTES; bytes += sizes[i]) {
+        struct link *block = malloc(sizes[i]);
+        CHECK(block != NULL);
+        memset(block, 0x5a, sizes[i]);
+        block->next = list;
+        list = block;
+      }
+      free_all(&list);
+    }
+}
+
+static void start_again_under(size_t bytes) {
+  char program[] = "/proc/self/exe", flag[] = "--in-process";
+  char name[] = "a program with few addresses has most of them";
+  char *arguments[] = {program, flag, name, NULL};
+  limit_addresses(bytes);
+  execv(program, arguments);
+  _exit(1);
+}
+
+TEST_IF(NEEDS_NATIVE, "a program starts and works under 64 MiB of addresses") {
+  CHECK_EXITS(start_again_under((size_t)64 << 20));
+}
+
+/* Limits may come while the program runs, and go. */
+static void limit_midway(void) {
+  const struct rlimit none = {RLIM_INFINITY, RLIM_INFINITY};
+  struct link *list = NULL;
+  for (unsigned round = 0; round < 3; round++) {
+    struct rlimit some = {address_space() + ((size_t)8 << 20), RLIM_INFINITY};
+    CHECK_EQ(setrlimit(RLIMIT_AS, &some), 0);
+    allocate_all(&list, 100000);
+    CHECK_EQ(setrlimit(RLIMIT_AS, &none), 0);
+    for (size_t i = 0; i < 300; i++) {
+      struct link *block = malloc(200000);
+      CHECK(block != NULL);
+      block->next = list;
+      list = block;
+    }
+    free_all(&list);
+  }
+  CHECK_EQ(door_check(), 0);
+}
+
+TEST_IF(NEEDS_NATIVE, "a program that was refused memory for a while gets it when the limit is lifted") {
+  CHECK_EXITS(limit_midway());
+}

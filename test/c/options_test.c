@@ -3,11 +3,13 @@
 
 #include "door.h"
 
+#include <assert.h>
 #include <limits.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/auxv.h>
 #include <unistd.h>
 
 static const struct {
@@ -113,4 +115,16 @@ TEST("blocks lie in memory that core dumps leave out if that was asked for, and 
 
 TEST("BUDDYMALLOC_DONTDUMP keeps blocks of every size out of core dumps") {
   CHECK_EXITS(run_again("BUDDYMALLOC_DONTDUMP", "1", "blocks lie in memory that core dumps leave out if that"));
+}
+
+/* secure.test.ts runs this in a set-user-ID program, with every variable set. */
+TEST("under secure execution every option keeps its default, whatever its variable says") {
+  static const int defaults[] = {1, 300, 65536, 1, 0, 0, 0, 0};
+  static_assert(sizeof defaults / sizeof defaults[0] == ROWS, "each option has a default");
+  if (getenv("TEST_SECURE") == NULL) return;
+  CHECK(getauxval(AT_SECURE) != 0);
+  for (size_t i = 0; i < ROWS; i++) {
+    CHECK(getenv(rows[i].variable) != NULL);
+    CHECK_EQ(bm_option_get(rows[i].option), defaults[i]);
+  }
 }

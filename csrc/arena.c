@@ -360,7 +360,7 @@ uint64_t arena_stock(const struct arena *arena) {
 }
 
 void arena_flush(struct arena *arena) {
-  large_drop_kept(arena);
+  large_drop_all(arena);
   remote_flush(arena);
   remote_drain(arena);
   for (unsigned class = 0; class < CLASS_COUNT; class++) {

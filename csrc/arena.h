@@ -63,8 +63,9 @@ struct arena {
   struct outgoing out[REMOTE_OWNERS];  /* frees of others' blocks, by their owner's number */
   struct arena *next;                  /* in arenas.all */
   struct arena *next_idle;             /* in arenas.idle */
-  struct slot *kept;      /* a freed large block for the next request (large.c); purge.c may take it */
-  struct slot *kept_seen; /* its value when purge.c last looked; purge_lock */
+  struct slot *kept[KEPT_SLOTS_MAX];      /* freed large blocks, by their slots less 1 (large.c); purge.c may take them */
+  struct slot *kept_seen[KEPT_SLOTS_MAX]; /* their values when purge.c last looked; purge_lock */
+  uint32_t kept_slots;                    /* in kept[], at most: purge.c does not tell */
   _Alignas(CACHE_LINE) uintptr_t remote; /* the queue of blocks that others freed; any thread pushes (remote.c) */
 };
 

@@ -166,11 +166,13 @@ static void check_medium(const struct arena *arena, unsigned class) {
 
 static void check_arenas(void) {
   for (const struct arena *arena = arenas.all; arena != NULL; arena = arena->next) {
-    const struct slot *kept = arena->kept;
-    expect(kept == NULL || kept->kind == SLOT_KEPT, "L2 what an arena keeps is a kept block", kept);
+    for (uint32_t i = 0; i < KEPT_SLOTS_MAX; i++) {
+      const struct slot *kept = arena->kept[i];
+      expect(kept == NULL || (kept->kind == SLOT_KEPT && kept->used == i + 1), "L2 what an arena keeps is a kept block", kept);
+      expect(kept == NULL || arena->life != ARENA_IDLE, "A5 an idle arena owns nothing", arena);
+    }
     for (unsigned class = SMALL_CLASS_COUNT; class < CLASS_COUNT; class++) check_medium(arena, class);
     if (arena->life != ARENA_IDLE) continue;
-    expect(kept == NULL, "A5 an idle arena owns nothing", arena);
     for (unsigned class = 0; class < CLASS_COUNT; class++)
       expect(arena->blocks[class].first == NULL && arena->blocks[class].current == NULL && arena->listed[class].first == 0,
              "A5 an idle arena owns nothing", arena);

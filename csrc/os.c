@@ -99,9 +99,7 @@ void os_hugepages(void *address, size_t bytes, int wanted) {
 }
 
 void os_dontdump(void *address, size_t bytes) {
-  int saved_errno = errno;
-  madvise(address, bytes, MADV_DONTDUMP);
-  errno = saved_errno;
+  sys_madvise(address, bytes, MADV_DONTDUMP);
 }
 
 void *os_remap(void *address, size_t old_bytes, size_t new_bytes, int may_move) {

@@ -31,7 +31,6 @@
       'csrc/remote.c',
       'csrc/slot.c',
       'csrc/stats.c',
-      'csrc/sys.c',
       'csrc/thread.c',
       'csrc/trim.c',
       'csrc/walk.c',

@@ -23,17 +23,8 @@ export function roundsOf(plan: Plan, workload: Workload): number {
   return Math.min(plan.rounds, workload.roundsMax ?? plan.rounds);
 }
 
-/** What has its turn in each round. */
-export function fieldOf(plan: Plan, workload: Workload): Allocator[] {
-  return workload.ways?.map((name) => ({ name })) ?? plan.allocators;
-}
-
-function runsOf(plan: Plan, workload: Workload): number {
-  return roundsOf(plan, workload) * fieldOf(plan, workload).length;
-}
-
 export function runsIn(plan: Plan): number {
-  return plan.workloads.reduce((sum, workload) => sum + runsOf(plan, workload), 0);
+  return plan.workloads.reduce((sum, workload) => sum + roundsOf(plan, workload) * plan.allocators.length, 0);
 }
 
 /** Each round begins with another allocator, so that none always follows the same one. */
@@ -52,11 +43,10 @@ async function measureOne(
   done: number,
 ): Promise<Measured> {
   const measured: Measured = { workload, samples: new Map(), failures: new Map() };
-  const field = fieldOf(plan, workload);
-  for (const allocator of field) measured.samples.set(allocator.name, []);
+  for (const allocator of plan.allocators) measured.samples.set(allocator.name, []);
   const total = runsIn(plan);
   for (let round = 0; round < roundsOf(plan, workload); round++) {
-    for (const allocator of turnsOf(field, round)) {
+    for (const allocator of turnsOf(plan.allocators, round)) {
       watcher.running({ done: done++, total, workload, round, allocator });
       if (measured.failures.has(allocator.name) || plan.stop?.aborted) continue;
       try {
@@ -78,7 +68,7 @@ export async function measure(plan: Plan, watcher: Watcher, run: Runner = launch
     if (plan.stop?.aborted) break;
     await workload.prepare?.(plan.place);
     const measured = await measureOne(plan, workload, watcher, run, done);
-    done += runsOf(plan, workload);
+    done += roundsOf(plan, workload) * plan.allocators.length;
     results.push(measured);
     watcher.finished(measured);
   }
@@ -88,6 +78,6 @@ export async function measure(plan: Plan, watcher: Watcher, run: Runner = launch
 function launcherFor(plan: Plan): Runner {
   return (allocator, workload) => {
     const system = workload.linkedWithAllocator ? plan.systemLibrary : undefined;
-    return launch(allocator, workload.command(plan.place, allocator.name), system);
+    return launch(allocator, workload.command(plan.place), system);
   };
 }

@@ -5,6 +5,10 @@
 #ifndef BM_CONFIG_H
 #define BM_CONFIG_H
 
+#if !defined(__LP64__)
+#error "buddymalloc needs 64-bit addresses: its heap is a window of them that a program never outgrows"
+#endif
+
 /* Build variants: 1 leaves the exact check out; 1 uses powers of two only. */
 #ifndef BM_UNCHECKED
 #define BM_UNCHECKED 0
@@ -33,13 +37,6 @@
 /* The largest block of whole slots; a request above it gets a mapping of its own. */
 #ifndef LARGE_MAX
 #define LARGE_MAX (2u << 20)
-#endif
-/* An arena keeps freed blocks of at most so many slots, one of each size, and at most so many slots of them. */
-#ifndef KEPT_SLOTS_MAX
-#define KEPT_SLOTS_MAX 16u
-#endif
-#ifndef KEPT_TOTAL_MAX
-#define KEPT_TOTAL_MAX 24u
 #endif
 /* Requests up to here find their class through a table of 16-byte steps. */
 #ifndef SMALL_MAX

@@ -13,7 +13,6 @@
 #include <linux/filter.h>
 #include <linux/seccomp.h>
 #include <stddef.h>
-#include <stdint.h>
 #include <sys/auxv.h>
 #include <sys/prctl.h>
 #include <sys/syscall.h>
@@ -66,29 +65,4 @@ static int filter_calls(void) { return 0; }
 
 #endif
 
-/* Valgrind makes its own system calls on the program's threads. It takes these instructions, which do nothing, for the
- * question whether it is there (its manual, "The Client Request mechanism"). */
-static int is_under_valgrind(void) {
-  uint64_t question[6] = {0x1001};
-#if defined(__x86_64__) && defined(__LP64__)
-  uint64_t answer = 0;
-  __asm__ volatile("rolq $3, %%rdi; rolq $13, %%rdi; rolq $61, %%rdi; rolq $51, %%rdi; xchgq %%rbx, %%rbx"
-                   : "+d"(answer)
-                   : "a"(question)
-                   : "cc", "memory");
-  return answer != 0;
-#elif defined(__aarch64__)
-  register uint64_t answer __asm__("x3") = 0;
-  register uint64_t *asked __asm__("x4") = question;
-  __asm__ volatile("ror x12, x12, #3; ror x12, x12, #13; ror x12, x12, #51; ror x12, x12, #61; orr x10, x10, x10"
-                   : "+r"(answer)
-                   : "r"(asked)
-                   : "cc", "memory");
-  return answer != 0;
-#else
-  (void)question;
-  return 0;
-#endif
-}
-
-int confine_thread(void) { return is_under_valgrind() || filter_calls() || !is_privileged(); }
+int confine_thread(void) { return filter_calls() || !is_privileged(); }

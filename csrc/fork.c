@@ -6,6 +6,7 @@
 #include "fork.h"
 
 #include "arena.h"
+#include "client.h"
 #include "huge.h"
 #include "include/buddymalloc.h"
 #include "large.h"
@@ -40,6 +41,7 @@ static int holds_a_lock(void) {
  * one thread the interrupted call goes on in the child as in the parent; if it had more POSIX lets the child
  * call nothing that allocates. */
 static void before_fork(void) {
+  client_enter(); /* until the fork is over */
   if (forks++ > 0) return;
   interrupted = (uint8_t)holds_a_lock();
   for (size_t i = 0; i < LOCK_COUNT; i++) {
@@ -57,9 +59,11 @@ static void release_all(void) {
 }
 
 static void after_fork_in_parent(void) {
-  if (--forks > 0) return;
-  release_all();
-  if (!interrupted) orphan_drain(); /* what other threads freed meanwhile */
+  if (--forks == 0) {
+    release_all();
+    if (!interrupted) orphan_drain(); /* what other threads freed meanwhile */
+  }
+  client_leave();
 }
 
 /* Blocks that were on their way when the process forked lie in queues that nobody empties any more.
@@ -85,7 +89,7 @@ static void take_home(struct arena *mine, struct slot *slot) {
 }
 
 static void forget(struct arena *arena) {
-  large_drop_all(arena);
+  large_drop_kept(arena);
   struct arena *next = arena->next;
   uint32_t number = arena->number;
   memset(arena, 0, sizeof *arena);
@@ -126,17 +130,21 @@ static void after_fork_in_child(void) {
   forks--;
   if (forks == 0) release_all();
   purge_after_fork();
-  if (interrupted) return;
-  mend_child();
-  orphan_drain(); /* what was freed during the fork by a thread that the child does not have */
+  if (!interrupted) {
+    mend_child();
+    orphan_drain(); /* what was freed during the fork by a thread that the child does not have */
+  }
+  client_leave();
 }
 
 static void at_exit(void) {
+  client_enter();
   if (options.stats_at_exit) bm_malloc_stats();
   if (options.check_at_exit) {
     bm_thread_flush();
     if (bm_check() != 0) abort();
   }
+  client_leave();
 }
 
 /* Called with the first arena: handlers that are registered later, by libraries that allocate in them, run

@@ -10,16 +10,21 @@
  * Cost:      once, seven system calls; one for every 32 MiB that the heap grows. */
 #include "heap.h"
 
+#include "fatal.h"
 #include "options.h"
 #include "os.h"
 
 /* The table is opened for so many slots at a time: 64 KiB of it, for 32 MiB of heap. */
 #define OPEN_SLOTS 512u
 
-/* User space ends here (x86-64 and aarch64 with 47 bits or more). */
+/* User space ends here, where mappings begin; a program and its break lie at two thirds of it at most. */
+#if defined(__aarch64__)
+#define ADDRESS_END ((uintptr_t)1 << 48)
+#else
 #define ADDRESS_END ((uintptr_t)1 << 47)
+#endif
 /* A break above this lies among the mappings: no room to grow into. */
-#define BREAK_MAX ((uintptr_t)0x700000000000)
+#define BREAK_MAX (ADDRESS_END / 8 * 7)
 
 struct heap heap;
 
@@ -34,7 +39,7 @@ static unsigned window_order(void) {
 
 /* Where the window begins: just above the break, or in the largest gap that mmap offers. */
 static uintptr_t window_base(size_t *span) {
-  if (options.sbrk) {
+  if (options.sbrk && !os_is_simulated()) {
     uintptr_t start = (uintptr_t)os_break();
     if (start != 0 && start < BREAK_MAX) {
       uintptr_t base = heap_round_up(start) - CHUNK_BYTES;
@@ -64,6 +69,7 @@ int heap_init(void) {
   lock_acquire(&heap.lock);
   if (heap.span == 0) {
     options_init();
+    if (OS_PAGE > SLOT_BYTES) fatal("pages of more than 64 KiB are not supported", (void *)OS_PAGE);
     size_t span = (size_t)1 << window_order();
     uintptr_t base = window_base(&span);
     struct slot *slots = NULL;

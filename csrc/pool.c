@@ -172,7 +172,6 @@ static size_t purge_all(struct pool *pool) {
 }
 
 static enum pool_status take_alone(struct pool *pool, uint16_t owner, size_t size, size_t alignment, uint32_t *place) {
-  if (size == 0) size = 1; /* for the sake of its alignment */
   if (size > pool->limit || !has_room(pool, os_round_up(size))) return POOL_FULL;
   /* What is free elsewhere must not stay in memory beside it. */
   size_t ordinary = os_round_up(pool->limit > SIZE_MAX / 2 ? SIZE_MAX / 2 : pool->limit);
@@ -292,26 +291,6 @@ static void grant(struct pool *pool) {
   write_words(pool);
 }
 
-/* Everything was freed, also what was granted and not heard of yet: such requests wait again, before all others. */
-static void recall(struct pool *pool) {
-  for (struct holder *holder = pool->holders; holder != NULL; holder = holder->next) {
-    struct waiter **link = &holder->granted, **front = &pool->waiters.first;
-    while (*link != NULL) {
-      struct waiter *waiter = *link;
-      if (waiter->status != POOL_OK) {
-        link = &waiter->next;
-        continue;
-      }
-      *link = waiter->next;
-      waiter->next = *front;
-      *front = waiter;
-      front = &waiter->next;
-      if (waiter->next == NULL) pool->waiters.last = waiter;
-      pool->waiting++;
-    }
-  }
-}
-
 /* Bytes of the block that serves a request. */
 static size_t bytes_for(const struct pool *pool, size_t size) {
   return size > (size_t)1 << pool->region_order ? os_round_up(size) : region_fit_bytes(region_fit_of(size));
@@ -376,8 +355,7 @@ int pool_cancel(struct holder *holder, double id) {
 int pool_granted(struct holder *holder, double *id, uint32_t *place, enum pool_status *status) {
   struct pool *pool = holder->pool;
   lock_acquire(&pool->lock);
-  /* What is granted after everything was freed is not mixed up with what was: the thread looks at its word first. */
-  struct waiter *waiter = look(holder) == POOL_BEHIND ? NULL : holder->granted;
+  struct waiter *waiter = holder->granted;
   if (waiter != NULL) holder->granted = waiter->next;
   lock_release(&pool->lock);
   if (waiter == NULL) return 0;
@@ -627,7 +605,6 @@ void pool_reset(struct pool *pool) {
   if (!pool->dead) {
     pool->epoch++;
     give_all(pool);
-    recall(pool);
     write_words(pool);
     grant(pool);
   }
@@ -641,7 +618,6 @@ static void destroy(struct pool *pool) {
   pool->dead = 1;
   for (uint32_t number = 0; number < MOST_REGIONS; number++)
     if (pool->regions[number] != NULL) uninstall(pool, pool->regions[number]);
-  recall(pool);
   grant(pool);
   write_words(pool);
   for (struct holder *holder = pool->holders; holder != NULL; holder = holder->next)

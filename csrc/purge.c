@@ -19,6 +19,7 @@
 
 #include "arena.h"
 #include "chunk.h"
+#include "client.h"
 #include "confine.h"
 #include "huge.h"
 #include "large.h"
@@ -64,11 +65,9 @@ static size_t purgeable(void) {
 /* What arenas have kept since the last look goes back to the heap, to be purged in its turn. */
 static void drop_kept(uint32_t delay) {
   for (struct arena *arena = __atomic_load_n(&arenas.all, __ATOMIC_ACQUIRE); arena != NULL; arena = arena->next) {
-    for (uint32_t i = 0; i < KEPT_SLOTS_MAX; i++) {
-      struct slot *kept = __atomic_load_n(&arena->kept[i], __ATOMIC_RELAXED);
-      if (kept != NULL && (delay == 0 || kept == arena->kept_seen[i])) large_drop_kept(arena, i + 1);
-      arena->kept_seen[i] = kept;
-    }
+    struct slot *kept = __atomic_load_n(&arena->kept, __ATOMIC_RELAXED);
+    if (kept != NULL && (delay == 0 || kept == arena->kept_seen)) large_drop_kept(arena);
+    arena->kept_seen = kept;
   }
 }
 
@@ -94,7 +93,7 @@ void purge_tick(uint32_t now) {
     purge_run(now, (uint32_t)options.purge_delay);
 }
 
-#if !defined(__SANITIZE_THREAD__) && !defined(__SANITIZE_ADDRESS__)
+#if !defined(__SANITIZE_THREAD__) && !defined(__SANITIZE_ADDRESS__) && !BM_CLIENT
 static char *thread_memory; /* its stack and thread-local storage; written by whoever set `running` */
 
 /* Sleep while `*word` is `value`, for so long at most. Not FUTEX_PRIVATE: the kernel's wake at a thread's end is not. */
@@ -167,6 +166,7 @@ static char *make_storage(char *memory) {
 }
 
 static int start_thread(void) {
+  if (os_is_simulated()) return 0; /* the thread gives up system calls that valgrind itself makes in it */
   if (thread_memory == NULL) thread_memory = os_map(STORAGE_BYTES + STACK_BYTES);
   char *storage = thread_memory == NULL ? NULL : make_storage(thread_memory);
   if (storage == NULL) return 0;
@@ -180,7 +180,7 @@ static int start_thread(void) {
   return !failed;
 }
 #else
-/* The sanitizers must know of every thread. */
+/* The tools must know of every thread. */
 static int start_thread(void) { return 0; }
 void purge_stop(void) {}
 #endif

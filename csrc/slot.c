@@ -12,6 +12,7 @@
 #include "slot.h"
 
 #include "chunk.h"
+#include "client.h"
 #include "os.h"
 
 #include <string.h>
@@ -33,8 +34,10 @@ void slot_cut(struct slot *slot, unsigned class, struct arena *arena) {
   slot->warm = chunk_dirty(slot, 1) != 0;
   if (shape->hole == 0)
     memset(slot->inline_states, BLOCK_FREE, INLINE_STATES);
-  else if (slot->warm)
+  else if (slot->warm) {
+    client_give_back(slot->states, shape->capacity + 1u); /* the memset may be ASan's */
     memset(slot->states, BLOCK_FREE, shape->capacity + 1u);
+  }
   chunk_set_dirty(slot, 1);
   slot->kind = SLOT_CUT;
   __atomic_store_n(&slot->owner, arena, __ATOMIC_RELAXED);

@@ -6,6 +6,7 @@
 #include "thread.h"
 
 #include "arena.h"
+#include "client.h"
 #include "fork.h"
 #include "os.h"
 #include "remote.h"
@@ -63,7 +64,9 @@ static void thread_exit(void *round) {
     if (pthread_setspecific(exit_key, &arenas) == 0) return;
   }
   thread_ended = 1;
+  client_enter();
   thread_leave_late();
+  client_leave();
 }
 
 /* An arena that no thread had yet, or NULL without memory. Requires arenas.lock. */
@@ -121,7 +124,7 @@ struct arena *thread_arena(void) {
   if (!heap_init()) return NULL;
   struct arena *arena = open_arena();
   if (arena == NULL) return NULL;
-  arena->now = os_first_ms();
+  arena->now = os_now_ms();
   arena->events = 0;
   arena_mine = arena;
   /* These may allocate: the arena is in place by now. */

@@ -3,8 +3,7 @@ import Table from 'cli-table3';
 import { type Target, verdict } from './targets.ts';
 
 export function formatTarget(target: Target, value: number): string {
-  if (target.unit === 'ratio') return value.toFixed(target.limit < 0.1 ? 3 : 2);
-  return `${value.toFixed(2)} ${target.unit}`;
+  return target.unit === 'ratio' ? value.toFixed(2) : `${value.toFixed(2)} ${target.unit}`;
 }
 
 export function targetsTable(targets: readonly Target[]): string {

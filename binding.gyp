@@ -25,6 +25,12 @@
       'csrc/os.c',
       'csrc/pool.c',
       'csrc/pool_check.c',
+      'csrc/pool_decay.c',
+      'csrc/pool_holder.c',
+      'csrc/pool_report.c',
+      'csrc/pool_stock.c',
+      'csrc/pool_transit.c',
+      'csrc/pool_wait.c',
       'csrc/purge.c',
       'csrc/realloc.c',
       'csrc/region.c',
@@ -49,7 +55,7 @@
     ],
     # nodelete: a thread may still end after the last environment has closed the addon, and its arena with it.
     'ldflags': ['-Wl,-z,relro,-z,now,-z,noexecstack,-z,nodelete', '-Wl,-Bsymbolic-functions', '-Wl,--as-needed'],
-    'libraries': ['-lpthread'],
+    'libraries': ['-lpthread', '-ldl'],
   },
   'targets': [
     {

@@ -32,7 +32,11 @@ enum pool_status {
 };
 
 /* Bits of a holder's word, above which is the epoch: the number of times that everything was freed at once. */
-enum { WORD_DEAD = 1, WORD_AWAITED = 2, WORD_ATTENTION = 4, WORD_EPOCH = 8 };
+enum { WORD_DEAD = 1, WORD_AWAITED = 2, WORD_ROBBED = 4, WORD_EPOCH = 8 };
+
+/* Words of a stock's head: the holder's word, and 1 while its thread may be between looking at it and having taken or put
+ * a place. Two more carry the second result of some functions to JavaScript. */
+enum { HEAD_WORD = 0, HEAD_BUSY = 1, HEAD_SECOND = 2 };
 
 /* Whose a block is, where it is no holder's. */
 enum { OWNER_NOBODY = 0, OWNER_SHARED = 0xffff };
@@ -41,6 +45,7 @@ struct pool_options {
   size_t limit;          /* bytes in used blocks, at most */
   unsigned region_order; /* log2 bytes */
   size_t alignment;      /* bytes, of every block: a power of two */
+  int keeps_own;         /* 1: blocks that threads have stay theirs in pool_reset(), until each thread frees them */
 };
 
 struct holder {
@@ -51,6 +56,7 @@ struct holder {
   void *context;
   struct waiter *granted; /* pool->lock */
   uint32_t epoch; /* the pool's, when the thread last looked */
+  uint32_t robbed; /* pool->lock: 1 if another thread took the stock away since */
   uint16_t number;
 };
 
@@ -80,6 +86,8 @@ struct pool_block {
 
 /* NULL without memory. A pool lives until the last holder has left and the last opening is closed. */
 struct pool *pool_create(const struct pool_options *options);
+/* For a pool that nobody has joined. */
+void pool_discard(struct pool *pool);
 /* The first holder, or a further one; NULL without memory, or if the pool is dead. */
 struct holder *pool_join(struct pool *pool, void (*notify)(void *), void *context);
 /* Free what the holder has, its thread's end. Returns 1 if it was the last one; the pool is dead then.
@@ -117,12 +125,23 @@ int pool_granted(struct holder *holder, double *id, uint32_t *place, enum pool_s
 enum pool_status pool_handover(struct holder *holder, uint32_t place, size_t size, uint64_t *handle);
 enum pool_status pool_adopt(struct holder *holder, uint64_t handle, uint32_t *place, size_t *size);
 
+/* Share a block: it belongs to nobody, and is freed with the last of its users, the first of which is counted. The handle
+ * works for any number of further ones until then. */
+enum pool_status pool_share(struct holder *holder, uint32_t place, size_t size, uint64_t *handle);
+enum pool_status pool_use_shared(struct pool *pool, uint64_t handle, uint32_t *place, size_t *size);
+/* A user is gone; any thread may say so, also after the pool was reset or destroyed. */
+void pool_leave_shared(struct pool *pool, uint64_t handle);
+/* Take back the blocks whose handles have waited for `age` ms or longer; returns how many. */
+size_t pool_reclaim(struct pool *pool, uint32_t age);
+
 /* The memory of a used block, and its bytes. */
 void *pool_memory(struct pool *pool, uint32_t place, size_t *bytes);
 /* The region of a place that the caller has a block in is looked at from here until it is closed. */
 struct region *pool_open_region(struct pool *pool, uint32_t number);
 void pool_close_region(struct pool *pool, struct region *region);
 unsigned pool_unit_bits(const struct pool *pool);
+/* Places from here on are blocks that have a region to themselves. */
+uint32_t pool_first_alone(const struct pool *pool);
 
 void pool_stats(struct pool *pool, struct pool_stats *out);
 /* Visit the used blocks in order of place, under the lock. */

@@ -62,12 +62,13 @@ static void check_region(const struct pool *pool, const struct region *region, s
   *used_blocks += blocks;
 }
 
-static void check_owners(const struct pool *pool, const struct region *region, uint64_t *nobody) {
+static void check_owners(const struct pool *pool, const struct region *region, uint64_t *nobody, uint64_t *shared) {
   for (uint32_t unit = 0; (unit = region_next_used(region, unit)) != UINT32_MAX; unit++) {
     uint16_t owner = region->owner[unit];
     const struct holder *holder = pool->holders;
     while (holder != NULL && holder->number != owner) holder = holder->next;
     if (owner == OWNER_NOBODY) ++*nobody;
+    if (owner == OWNER_SHARED) ++*shared;
     expect(owner == OWNER_NOBODY || owner == OWNER_SHARED || holder != NULL, "Q3 a used block has an owner",
            (uint64_t)region->number << 32 | unit);
   }
@@ -75,7 +76,7 @@ static void check_owners(const struct pool *pool, const struct region *region, u
 
 int pool_check(struct pool *pool) {
   size_t used_bytes = 0, mapped = 0, ordinary = 0;
-  uint64_t used_blocks = 0, nobody = 0;
+  uint64_t used_blocks = 0, nobody = 0, shared = 0;
   lock_acquire(&pool->lock);
   violations = 0;
   for (uint32_t number = 0; number < MOST_REGIONS; number++) {
@@ -89,11 +90,12 @@ int pool_check(struct pool *pool) {
       ordinary += region->bytes;
       check_region(pool, region, &used_bytes, &used_blocks);
     }
-    check_owners(pool, region, &nobody);
+    check_owners(pool, region, &nobody, &shared);
   }
   expect(used_bytes == pool->used_bytes && used_blocks == pool->used_blocks, "Q1 the sum of the regions'", used_bytes);
   expect(pool->used_bytes <= pool->limit, "Q1 the limit", pool->used_bytes);
   expect(nobody == pool->transit_blocks, "Q3 blocks of nobody are on their way", nobody);
+  expect(shared == pool->shared_blocks, "Q3 shared blocks are counted", shared);
   expect(mapped == pool->mapped_bytes && ordinary == pool->ordinary_bytes, "Q4 the mapped bytes", mapped);
   int result = violations;
   lock_release(&pool->lock);

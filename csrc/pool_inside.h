@@ -7,13 +7,15 @@
 
 #define RANDOM_TAGS 64u
 
-/* A block on its way from one thread to another. */
+/* A block on its way from one thread to another, or a shared one. */
 struct transit {
   size_t size; /* what the sender said of it */
   uint32_t place;
   uint32_t tag;         /* drawn at random, so that a handle cannot be guessed and a stale one not be taken for the next */
   uint32_t next_vacant; /* index + 1 of the next entry that is vacant, or 0 */
-  uint32_t waits;       /* 1 if the entry is not vacant */
+  uint32_t users;       /* of a shared block; 0 for one that is on its way */
+  uint32_t since;       /* os_now_ms() when it was handed over */
+  uint32_t taken;       /* 1 if the entry is not vacant */
 };
 
 struct waiters {
@@ -23,6 +25,7 @@ struct waiters {
 struct pool {
   struct lock lock;
   uint32_t dead;     /* 1 once destroyed */
+  uint32_t keeps_own; /* see pool_options */
   uint32_t epoch;    /* times that everything was freed at once */
   unsigned region_order, unit_bits;
   uint32_t most_regions, region_top; /* numbers are below both */
@@ -31,6 +34,10 @@ struct pool {
   uint64_t region_count, holder_count, used_blocks, transit_blocks, shared_blocks, waiting, alloc_requests, free_requests,
       purged_bytes;
   size_t mapped_bytes, ordinary_bytes, meta_bytes, used_bytes, doomed_bytes;
+  size_t used_peak;   /* the most of used_bytes since the last look of pool_decay.c */
+  size_t freed_bytes; /* freed since, or in use for a part of that time only */
+  uint32_t decayed;   /* os_now_ms() of that look; pools.lock */
+  struct pool *next;  /* pools.lock */
   struct holder *holders;
   struct waiters waiters;
   struct transit *transit;
@@ -41,6 +48,46 @@ struct pool {
   uint64_t with_free[REGION_LEVELS][MOST_REGIONS / 64];
 };
 
+/* The caller of each function below holds the pool's lock, but of pool_unmap(). */
+
 struct region *pool_region_of(const struct pool *pool, uint32_t place);
+static inline uint32_t pool_unit_of(const struct pool *pool, uint32_t place) { return place & ((1u << pool->unit_bits) - 1); }
+
+/* Tell a thread, or all, by their words what has happened. */
+void pool_write_word(struct pool *pool, struct holder *holder);
+void pool_write_words(struct pool *pool);
+/* Whether the holder's thread may go on as if nothing had happened: POOL_OK, POOL_DEAD or POOL_BEHIND. */
+enum pool_status pool_look(const struct holder *holder);
+/* The holder's own block at a place. */
+enum pool_status pool_find(struct holder *holder, uint32_t place, struct region **region, uint32_t *unit);
+/* Take a block and put one back, without a look at those that wait. */
+enum pool_status pool_cut(struct pool *pool, uint16_t owner, size_t size, size_t alignment, uint32_t *place);
+void pool_put_back(struct pool *pool, struct region *region, uint32_t unit);
+void pool_uninstall(struct pool *pool, struct region *region);
+/* Unmap whole free regions that nobody has open; purge the pages of free blocks. Bytes given back. */
+size_t pool_drop_empty(struct pool *pool);
+size_t pool_purge_all(struct pool *pool);
+/* Nobody refers to the pool any more. */
+void pool_unmap(struct pool *pool);
+
+/* Serve those that wait, in turn, while there is room for the first. */
+void wait_grant(struct pool *pool);
+/* Take a holder's request off the list, of this id or any; NULL if there is none. */
+struct waiter *wait_unlink(struct pool *pool, const struct holder *holder, const double *id);
+
+static inline int32_t *stock_of(const struct holder *holder, unsigned class) {
+  return holder->stock + STOCK_HEAD + class * STOCK_STRIDE;
+}
+/* Give the whole stock back. */
+void stock_flush(struct holder *holder);
+/* The same for all holders but one, as far as their threads let it be taken; 1 if anything was. */
+int stock_rob(struct pool *pool, struct holder *robber);
+
+/* Note that so many bytes were freed. Put the pool on the list of those that decay, and take it off: without its lock. */
+void decay_count(struct pool *pool, size_t bytes);
+void decay_enlist(struct pool *pool);
+void decay_strike(struct pool *pool);
+
+void transit_vacate(struct pool *pool, struct transit *transit);
 
 #endif

@@ -50,6 +50,7 @@
 #define STOP_TRIES 100
 
 struct lock purge_lock;
+const struct purge_client *purge_client;
 static uint32_t last_tick;
 static uint32_t running; /* 1 while the background thread exists; the kernel clears it */
 static uint32_t refused; /* 1 if it could not be started; purge_tick() tries again */
@@ -59,7 +60,8 @@ static __thread uint8_t starting __attribute__((tls_model("initial-exec")));
 
 static size_t purgeable(void) {
   /* relaxed: an estimate. */
-  return __atomic_load_n(&heap.dirty_bytes, __ATOMIC_RELAXED) + orphan_purgeable() + huge_cached_bytes();
+  size_t bytes = __atomic_load_n(&heap.dirty_bytes, __ATOMIC_RELAXED) + orphan_purgeable() + huge_cached_bytes();
+  return purge_client == NULL ? bytes : bytes + purge_client->purgeable();
 }
 
 /* What arenas have kept since the last look goes back to the heap, to be purged in its turn. */

@@ -19,6 +19,13 @@ extern HIDDEN struct lock purge_lock;
 /* End the background thread, if there is one, and wait until it is gone; purge_notice() may start it again.
  * Requires purge_lock. */
 void purge_stop(void);
+/* Further free memory, of pools, which lie above: bytes that may be purged, an estimate; and purge those that lay idle for
+ * `delay` ms, as purge_run() does. Both may be called by the background thread. */
+struct purge_client {
+  size_t (*purgeable)(void);
+  size_t (*run)(uint32_t now, uint32_t delay);
+};
+extern HIDDEN const struct purge_client *purge_client; /* NULL, or set for good by the first pool */
 /* The forked child has no background thread. */
 void purge_after_fork(void);
 

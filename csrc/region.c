@@ -142,13 +142,18 @@ static void merge(struct region *region, uint32_t unit, unsigned level) {
 static void mark_dirty(struct region *region, uint32_t unit, struct fit fit) {
   size_t first = ((size_t)unit << UNIT_ORDER) / OS_PAGE;
   size_t last = (((size_t)unit << UNIT_ORDER) + region_fit_bytes(fit) - 1) / OS_PAGE;
-  for (size_t page = first; page <= last; page++) region->dirty[page >> 6] |= (uint64_t)1 << (page & 63);
+  for (size_t page = first; page <= last; page++) {
+    uint64_t bit = (uint64_t)1 << (page & 63);
+    region->dirty_pages += (region->dirty[page >> 6] & bit) == 0;
+    region->dirty[page >> 6] |= bit;
+  }
 }
 
 static void mark_used(struct region *region, uint32_t unit, struct fit fit) {
   region->used[unit] = code_of(fit);
   region->used_blocks++;
   region->used_bytes += region_fit_bytes(fit);
+  region->idle = 0;
   mark_dirty(region, unit, fit);
 }
 
@@ -277,20 +282,23 @@ static size_t purge_pages(struct region *region, size_t first, size_t count) {
     while (end < first + count && (region->dirty[end >> 6] >> (end & 63) & 1) != 0) end++;
     if (os_purge(region->base + page * OS_PAGE, (end - page) * OS_PAGE) != 0) return purged;
     for (size_t i = page; i < end; i++) region->dirty[i >> 6] &= ~((uint64_t)1 << (i & 63));
+    region->dirty_pages -= (uint32_t)(end - page);
     purged += (end - page) * OS_PAGE;
     page = end;
   }
   return purged;
 }
 
-size_t region_purge(struct region *region) {
-  if (region->alone) return 0;
+size_t region_purge(struct region *region, size_t most) {
+  if (region->alone || region->dirty_pages == 0) return 0;
   size_t purged = 0;
   unsigned page_level = (unsigned)__builtin_ctzll(OS_PAGE) - UNIT_ORDER;
-  for (unsigned level = page_level; level <= region->top; level++) {
+  /* The largest first: they are the least likely to be needed soon. */
+  for (unsigned level = region->top + 1; level-- > page_level;) {
     uint32_t left = region->free_count[level];
     for (uint32_t word = 0; left > 0; word++) {
       for (uint64_t bits = region->free[level].rows[0][word]; bits != 0; bits &= bits - 1, left--) {
+        if (purged >= most) return purged;
         size_t block = (size_t)word * 64 + (size_t)__builtin_ctzll(bits);
         purged += purge_pages(region, block << (level - page_level), (size_t)1 << (level - page_level));
       }

@@ -34,6 +34,8 @@ struct region {
   uint32_t number;      /* in its pool */
   uint32_t top;         /* level of the whole region */
   uint32_t alone;       /* 1 if it holds one block larger than a region; then no arrays but of one unit */
+  uint32_t dirty_pages; /* bits in `dirty` */
+  uint32_t idle;        /* 1 if it was free when the pool was last trimmed, and is since */
   uint32_t doomed;      /* 1 if it is to be unmapped when `openings` is 0 */
   size_t used_bytes;
   size_t meta_bytes;    /* of this struct and its arrays */
@@ -70,7 +72,7 @@ size_t region_block_bytes(const struct region *region, uint32_t unit);
 void region_reset(struct region *region);
 /* The unit of the next used block from `unit` on, or UINT32_MAX. */
 uint32_t region_next_used(const struct region *region, uint32_t unit);
-/* Give the pages of free blocks back to the system; returns the bytes given. */
-size_t region_purge(struct region *region);
+/* Give pages of free blocks back to the system until it is `most` bytes or a block more; returns the bytes given. */
+size_t region_purge(struct region *region, size_t most);
 
 #endif

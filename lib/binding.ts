@@ -69,7 +69,13 @@ export interface PoolBinding {
   zero(place: number, size: number): void;
   openRegion(number: number): ArrayBuffer | undefined | null;
   openOwn(place: number, size: number): ArrayBuffer | undefined | null;
-  closeOwn(place: number): void;
+  lendOwn(place: number, lent: boolean): void;
+  isLent(place: number): boolean;
+  share(place: number, size: number): number;
+  useShared(handle: number, plain: boolean): SharedArrayBuffer | ArrayBuffer | number;
+  leaveShared(handle: number): void;
+  releaseShared(user: number): void;
+  reclaim(age: number): number;
   handover(place: number, size: number): number;
   adopt(handle: number): number;
   copyIn(place: number, from: ArrayBuffer): void;
@@ -89,6 +95,8 @@ export interface PoolBinding {
   readonly config: string;
   readonly created: boolean;
   readonly unitBits: number;
+  readonly firstAlone: number;
+  readonly sharesAtomically: boolean;
   readonly classes: number[];
   readonly stockBuffer: ArrayBuffer | null;
 }
@@ -120,6 +128,7 @@ interface Binding {
     alignment: number,
     mayCreate: boolean,
     notify: () => void,
+    keepsOwn: boolean,
   ): PoolBinding | undefined;
   errorCodes(): string[];
   registerErrorClass(own: typeof OwnBuddyMallocError): typeof OwnBuddyMallocError;

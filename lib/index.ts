@@ -21,5 +21,6 @@ export type { Guard, PoolConfig, PoolOptions } from './pool/options.ts';
 export { createPool, openPool, type Pool, type PoolBlock, type TypedArrayConstructor } from './pool/pool.ts';
 export type { Leak, PoolMap, PoolStats, ThreadOf } from './pool/report.ts';
 export type { Scope } from './pool/scope.ts';
+export type { SharedBlock } from './pool/share.ts';
 export type { Size } from './pool/sizes.ts';
 export { libraryPath } from './preload.ts';

@@ -9,6 +9,8 @@
  *                system has under way may still write to it. */
 #include "pools.h"
 
+#include <dlfcn.h>
+
 #include <cstring>
 #include <map>
 #include <mutex>
@@ -39,6 +41,7 @@ Registry &registry() {
 }
 
 struct OwnBuffer;
+struct User;
 
 /* One environment's way into one pool. */
 struct Door {
@@ -48,6 +51,8 @@ struct Door {
   napi_env env;
   napi_threadsafe_function notify;
   std::unordered_map<uint32_t, OwnBuffer *> own; /* blocks that have an ArrayBuffer to themselves, by place */
+  std::unordered_map<uint32_t, User *> users;    /* of shared blocks, through plain ArrayBuffers, by number */
+  uint32_t lastUser = 0;
   uint64_t forgotten = 0;                        /* of those, ever freed because the garbage collector found them */
   uint64_t references = 1;
 };
@@ -56,14 +61,15 @@ struct Door {
 struct OwnBuffer {
   Door *door;
   struct region *region;
-  struct pool *pool;
   uint32_t place;
-  bool live; /* the block is this buffer's still */
+  bool lent; /* JavaScript has the block through this buffer: if it is garbage, the block was forgotten */
 };
 
+/* What may still reach a region's memory: an ArrayBuffer, and its memory, which JavaScript may have moved to another. */
 struct Opening {
   struct pool *pool;
   struct region *region;
+  int references;
 };
 
 void release(Door *door) {
@@ -79,8 +85,7 @@ void leave(Door *door) {
   if (door->holder == nullptr) return;
   struct holder *holder = door->holder;
   door->holder = nullptr;
-  for (auto &entry : door->own) entry.second->live = false;
-  door->own.clear();
+  for (auto &entry : door->own) entry.second->lent = false;
   Registry &all = registry();
   {
     const std::lock_guard<std::mutex> lock(all.mutex);
@@ -210,11 +215,15 @@ napi_value zero(napi_env env, napi_callback_info info) {
 
 void nothing(napi_env, void *, void *) {}
 
-void closeRegion(napi_env, void *data, void *) {
-  Opening *opening = static_cast<Opening *>(data);
+void dropOpening(Opening *opening) {
+  if (--opening->references > 0) return;
   pool_close_region(opening->pool, opening->region);
   delete opening;
 }
+
+void closeRegionObject(napi_env, void *data, void *) { dropOpening(static_cast<Opening *>(data)); }
+
+void closeRegionMemory(napi_env, void *, void *hint) { dropOpening(static_cast<Opening *>(hint)); }
 
 /* An ArrayBuffer over a whole region; undefined if there is no such region, null if this runtime refuses. */
 napi_value openRegion(napi_env env, napi_callback_info info) {
@@ -223,29 +232,34 @@ napi_value openRegion(napi_env env, napi_callback_info info) {
   if (call.gone()) return nullptr;
   struct region *region = pool_open_region(call.door->pool, call.uint32(0));
   if (region == nullptr) return nullptr;
-  Opening *opening = new Opening{call.door->pool, region};
-  if (napi_create_external_arraybuffer(env, region->base, region->bytes, nothing, nullptr, &buffer) == napi_ok &&
-      napi_add_finalizer(env, buffer, opening, closeRegion, nullptr, nullptr) == napi_ok)
+  Opening *opening = new Opening{call.door->pool, region, 2};
+  if (napi_create_external_arraybuffer(env, region->base, region->bytes, closeRegionMemory, opening, &buffer) != napi_ok) {
+    opening->references = 1;
+    dropOpening(opening);
+    napi_get_null(env, &buffer);
     return buffer;
-  closeRegion(env, opening, nullptr);
-  napi_get_null(env, &buffer);
+  }
+  if (napi_add_finalizer(env, buffer, opening, closeRegionObject, nullptr, nullptr) != napi_ok) dropOpening(opening);
   return buffer;
 }
 
-void closeOwn(napi_env, void *data, void *) {
-  OwnBuffer *own = static_cast<OwnBuffer *>(data);
+/* Runs in the environment's thread, some time after the ArrayBuffer was detached or became garbage. */
+void closeOwn(napi_env, void *, void *hint) {
+  OwnBuffer *own = static_cast<OwnBuffer *>(hint);
   Door *door = own->door;
-  if (own->live) {
-    own->live = false;
-    door->own.erase(own->place);
-    if (door->holder != nullptr && pool_give(door->holder, own->place) == POOL_OK) ++door->forgotten;
+  const auto found = door->own.find(own->place);
+  if (found != door->own.end() && found->second == own) door->own.erase(found);
+  if (own->lent && door->holder != nullptr) {
+    pool_sync(door->holder); /* everything may have been freed at once but what has its own ArrayBuffer */
+    if (pool_give(door->holder, own->place) == POOL_OK) ++door->forgotten;
   }
-  pool_close_region(own->pool, own->region);
+  pool_close_region(door->pool, own->region);
   release(door);
   delete own;
 }
 
-/* (place, size): the block as an ArrayBuffer of its own. */
+/* (place, size): the block as an ArrayBuffer of its own, lent; undefined if there is no such block, null if this runtime
+ * refuses. lib/pool sees to it that one over the whole region is reachable as long as this one is (D2). */
 napi_value openOwn(napi_env env, napi_callback_info info) {
   const Call<2> call(env, info);
   napi_value buffer = nullptr;
@@ -254,31 +268,154 @@ napi_value openOwn(napi_env env, napi_callback_info info) {
   size_t bytes = 0;
   void *memory = pool_memory(call.door->pool, place, &bytes);
   if (memory == nullptr) return nullptr;
-  struct region *region = pool_open_region(call.door->pool, place >> pool_unit_bits(call.door->pool));
-  if (region == nullptr) return nullptr;
   const size_t size = call.size(1);
-  OwnBuffer *own = new OwnBuffer{call.door, region, call.door->pool, place, true};
+  struct region *region = pool_open_region(call.door->pool, place >> pool_unit_bits(call.door->pool));
+  OwnBuffer *own = new OwnBuffer{call.door, region, place, true};
   ++call.door->references;
   call.door->own[place] = own;
-  if (napi_create_external_arraybuffer(env, memory, size < bytes ? size : bytes, nothing, nullptr, &buffer) == napi_ok &&
-      napi_add_finalizer(env, buffer, own, closeOwn, nullptr, nullptr) == napi_ok)
+  if (napi_create_external_arraybuffer(env, memory, size < bytes ? size : bytes, closeOwn, own, &buffer) == napi_ok)
     return buffer;
-  own->live = false;
-  call.door->own.erase(place);
-  closeOwn(env, own, nullptr);
+  own->lent = false;
+  closeOwn(env, memory, own);
   napi_get_null(env, &buffer);
   return buffer;
 }
 
-/* (place): its own ArrayBuffer, which the caller has detached, is no longer the block's. */
-napi_value closeOwnBuffer(napi_env env, napi_callback_info info) {
+/* (place, lent): whether its ArrayBuffer is in the program's hands, or was detached or put aside to be used again. */
+napi_value lendOwn(napi_env env, napi_callback_info info) {
+  const Call<2> call(env, info);
+  const auto found = call.door->own.find(call.uint32(0));
+  bool lent = false;
+  napi_get_value_bool(env, call.values[1], &lent);
+  if (found != call.door->own.end()) found->second->lent = lent;
+  return nullptr;
+}
+
+napi_value isLent(napi_env env, napi_callback_info info) {
   const Call<1> call(env, info);
   const auto found = call.door->own.find(call.uint32(0));
-  if (found != call.door->own.end()) {
-    found->second->live = false;
-    call.door->own.erase(found);
+  napi_value result = nullptr;
+  napi_get_boolean(env, found != call.door->own.end() && found->second->lent, &result);
+  return result;
+}
+
+/* ---- Sharing -------------------------------------------------------------------------------- */
+
+using CreateShared = napi_status (*)(napi_env, void *, size_t, void (*)(void *, void *), void *, napi_value *);
+
+/* Newer than the interface that the addon is built for. */
+CreateShared createShared() {
+  static const CreateShared function =
+      reinterpret_cast<CreateShared>(dlsym(RTLD_DEFAULT, "node_api_create_external_sharedarraybuffer"));
+  return function;
+}
+
+/* One user of a shared block. */
+struct User {
+  struct pool *pool;
+  struct region *region;
+  uint64_t handle;
+  bool gone;    /* the block is not its any more, though the region is open */
+  int references; /* the ArrayBuffer, and its memory */
+  Door *door;   /* of a plain ArrayBuffer */
+  uint32_t number;
+};
+
+void leaveBlock(User *user) {
+  if (!user->gone) pool_leave_shared(user->pool, user->handle);
+  user->gone = true;
+}
+
+/* The SharedArrayBuffer is garbage, in the last of the threads that had it. Runs in any thread. */
+void leaveShared(void *, void *hint) {
+  User *user = static_cast<User *>(hint);
+  leaveBlock(user);
+  pool_close_region(user->pool, user->region);
+  delete user;
+}
+
+void dropUser(User *user) {
+  if (--user->references > 0) return;
+  user->door->users.erase(user->number);
+  release(user->door);
+  leaveShared(nullptr, user);
+}
+
+void leavePlainObject(napi_env, void *data, void *) { dropUser(static_cast<User *>(data)); }
+
+void leavePlainMemory(napi_env, void *, void *hint) { dropUser(static_cast<User *>(hint)); }
+
+/* The memory as a SharedArrayBuffer, or as an ArrayBuffer where `plain` is asked for or this Node cannot make one. The user
+ * is gone when the buffer is garbage everywhere. The second result is the user's number, or 0 for a SharedArrayBuffer. */
+napi_value wrapShared(const Call<2> &call, uint32_t place, size_t size, uint64_t handle, bool plain) {
+  napi_env env = call.env;
+  Door *door = call.door;
+  napi_value buffer = nullptr;
+  size_t bytes = 0;
+  void *memory = pool_memory(door->pool, place, &bytes);
+  struct region *region = pool_open_region(door->pool, place >> pool_unit_bits(door->pool));
+  User *user = new User{door->pool, region, handle, false, 2, door, 0};
+  if (memory != nullptr && region != nullptr && size <= bytes) {
+    setSecond(door, 0);
+    if (!plain && createShared() != nullptr && createShared()(env, memory, size, leaveShared, user, &buffer) == napi_ok)
+      return buffer;
+    if (napi_create_external_arraybuffer(env, memory, size, leavePlainMemory, user, &buffer) == napi_ok) {
+      if (napi_add_finalizer(env, buffer, user, leavePlainObject, nullptr, nullptr) != napi_ok) --user->references;
+      user->number = ++door->lastUser;
+      door->users[user->number] = user;
+      ++door->references;
+      setSecond(door, user->number);
+      return buffer;
+    }
   }
+  leaveBlock(user);
+  if (region != nullptr) pool_close_region(user->pool, region);
+  delete user;
+  return call.failure(POOL_NO_MEMORY);
+}
+
+/* (place, size): the handle, or a status below 0. Its first user is counted, and is to be taken on by useShared(). */
+napi_value share(napi_env env, napi_callback_info info) {
+  const Call<2> call(env, info);
+  if (call.gone()) return call.failure(POOL_DEAD);
+  uint64_t handle = 0;
+  const enum pool_status status = pool_share(call.door->holder, call.uint32(0), call.size(1), &handle);
+  return status == POOL_OK ? call.number(static_cast<double>(handle), true) : call.failure(status);
+}
+
+/* (handle, plain): the buffer of a further user, or a status below 0. */
+napi_value useShared(napi_env env, napi_callback_info info) {
+  const Call<2> call(env, info);
+  if (call.gone()) return call.failure(POOL_DEAD);
+  const double handle = call.number(0);
+  uint32_t place = 0;
+  size_t size = 0;
+  bool plain = false;
+  napi_get_value_bool(env, call.values[1], &plain);
+  if (!(handle >= 1 && handle < 9007199254740992.0)) return call.failure(POOL_STALE);
+  const enum pool_status status = pool_use_shared(call.door->pool, static_cast<uint64_t>(handle), &place, &size);
+  if (status != POOL_OK) return call.failure(status);
+  return wrapShared(call, place, size, static_cast<uint64_t>(handle), plain);
+}
+
+/* (number): the user's plain ArrayBuffer was detached, and the block is not its any more. */
+napi_value releaseShared(napi_env env, napi_callback_info info) {
+  const Call<1> call(env, info);
+  const auto found = call.door->users.find(call.uint32(0));
+  if (found != call.door->users.end()) leaveBlock(found->second);
   return nullptr;
+}
+
+/* (handle): a user that has no buffer is gone. */
+napi_value leaveSharedNow(napi_env env, napi_callback_info info) {
+  const Call<1> call(env, info);
+  if (!call.gone()) pool_leave_shared(call.door->pool, static_cast<uint64_t>(call.number(0)));
+  return nullptr;
+}
+
+napi_value reclaim(napi_env env, napi_callback_info info) {
+  const Call<1> call(env, info);
+  return call.number(call.gone() ? 0.0 : static_cast<double>(pool_reclaim(call.door->pool, call.uint32(0))), true);
 }
 
 /* ---- Handover ------------------------------------------------------------------------------- */
@@ -482,8 +619,10 @@ napi_value check(napi_env env, napi_callback_info info) {
 const std::pair<const char *, napi_callback> kFunctions[] = {
     {"take", take},           {"give", give},         {"resize", resize},     {"stock", stock},
     {"unstock", unstock},     {"sync", sync},         {"flush", flush},       {"usable", usable},
-    {"zero", zero},           {"openRegion", openRegion}, {"openOwn", openOwn}, {"closeOwn", closeOwnBuffer},
+    {"zero", zero},           {"openRegion", openRegion}, {"openOwn", openOwn}, {"lendOwn", lendOwn},     {"isLent", isLent},
     {"handover", handover},   {"adopt", adopt},       {"copyIn", copyIn},     {"copyOut", copyOut},
+    {"share", share},         {"useShared", useShared}, {"leaveShared", leaveSharedNow},
+    {"releaseShared", releaseShared}, {"reclaim", reclaim},
     {"wait", wait},           {"cancel", cancel},     {"granted", granted},   {"idle", idle},         {"second", second},
     {"reset", reset},         {"trim", trim},         {"destroy", destroy},   {"leave", leaveNow},
     {"stats", stats},         {"blocks", blocks},     {"regions", regions},   {"check", check},
@@ -507,6 +646,7 @@ struct holder *join(Door *door, const std::string &config, const struct pool_opt
   *created = pool == nullptr;
   if (pool == nullptr) pool = mayCreate ? pool_create(&options) : nullptr;
   struct holder *holder = pool == nullptr ? nullptr : pool_join(pool, notify, door->notify);
+  if (holder == nullptr && *created && pool != nullptr) pool_discard(pool);
   if (holder != nullptr && *created && !door->name.empty()) all.pools[door->name] = {pool, config};
   door->pool = pool;
   return holder;
@@ -521,6 +661,7 @@ Napi::Value poolOpen(const Napi::CallbackInfo &info) {
   options.limit = static_cast<size_t>(info[2].As<Napi::Number>().DoubleValue());
   options.region_order = info[3].As<Napi::Number>().Uint32Value();
   options.alignment = static_cast<size_t>(info[4].As<Napi::Number>().DoubleValue());
+  options.keeps_own = info[7].ToBoolean().Value();
   Door *door = new Door;
   door->name = info[0].As<Napi::String>().Utf8Value();
   door->env = env;
@@ -551,6 +692,8 @@ Napi::Value poolOpen(const Napi::CallbackInfo &info) {
   }
   result.Set("created", Napi::Boolean::New(env, created));
   result.Set("unitBits", Napi::Number::New(env, pool_unit_bits(door->pool)));
+  result.Set("firstAlone", Napi::Number::New(env, pool_first_alone(door->pool)));
+  result.Set("sharesAtomically", Napi::Boolean::New(env, createShared() != nullptr));
   Napi::Array classes = Napi::Array::New(env);
   for (unsigned index = 0; index < STOCK_CLASSES; index++)
     classes.Set(index, Napi::Number::New(env, static_cast<double>(pool_class_bytes(index))));

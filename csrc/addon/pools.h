@@ -4,8 +4,8 @@
 
 #include <napi.h>
 
-/* poolOpen(name, config, limit, regionOrder, alignment, mayCreate, notify): an object with the functions of one pool for this
- * environment, or undefined if there is none of this name and none may be made, or there is no memory for one. */
+/* poolOpen(name, config, limit, regionOrder, alignment, mayCreate, notify, keepsOwn): an object with the functions of one pool for
+ * this environment, or undefined if there is none of this name and none may be made, or there is no memory for one. */
 Napi::Value poolOpen(const Napi::CallbackInfo &info);
 
 #endif

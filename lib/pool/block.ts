@@ -81,6 +81,25 @@ if (typeof Symbol.dispose === 'symbol') {
   });
 }
 
+/** What must stay reachable as long as an ArrayBuffer is. */
+class Anchor extends Same {
+  readonly #anchor: object;
+
+  constructor(object: object, to: object) {
+    super(object);
+    this.#anchor = to;
+  }
+
+  static isHeld(object: Anchor): boolean {
+    return object.#anchor !== undefined;
+  }
+}
+
+/** Keeps `to` reachable as long as `buffer` is. */
+export function anchor(buffer: ArrayBuffer, to: object): ArrayBuffer {
+  return new Anchor(buffer, to) as unknown as ArrayBuffer;
+}
+
 /** A block as a Buffer. */
 export function bufferBlock(
   memory: ArrayBuffer,

@@ -1,47 +1,146 @@
 import { BuddyMallocError } from '../binding.ts';
-import { homeOfBuffer, type PoolBuffer, placeOfBuffer, setPlaceOfBuffer } from './block.ts';
+import { FREED, homeOfBuffer, type PoolBuffer, placeOfBuffer, setPlaceOfBuffer } from './block.ts';
 import { Home } from './home.ts';
 import type { Pool } from './pool.ts';
 
-/** A recycler of blocks of one size, made by {@link Pool.fixed}. */
+/** What a recycler needs of its pool. */
+export interface FixedPool {
+  /** The words that pool and addon share; the first tells that something has happened. */
+  readonly stock: Int32Array;
+  /** Takes notice of it; throws if the pool was destroyed. */
+  word(): { word: number; isAwaited: boolean };
+  /** A new block. */
+  make(home: Home): PoolBuffer;
+}
+
+/** An idle block's place, as it stands in the block: below every word of block.ts. */
+const idlePlace = (place: number) => -place - 16;
+
+/**
+ * A recycler of blocks of one size, made by {@link Pool.fixed}, in one thread. Its idle blocks count as used; they go back to
+ * the pool by {@link Fixed.trim}, or when another request waits for room.
+ *
+ * The Buffer that is released is the very one that is acquired next: who keeps it can still write to it, at every guard level.
+ */
 export class Fixed {
   /** Bytes of each block. */
   readonly size: number;
-  readonly #home: Home;
+  readonly #pool: Pool;
+  readonly #within: FixedPool;
+  readonly #stock: Int32Array;
   readonly #idle: PoolBuffer[] = [];
-  readonly #make: (home: Home) => PoolBuffer;
+  #home: Home;
+  #word: number;
 
   /** @internal */
-  constructor(pool: Pool, size: number, make: (home: Home) => PoolBuffer) {
+  constructor(pool: Pool, size: number, within: FixedPool) {
     this.size = size;
-    this.#make = make;
-    this.#home = new Home(pool, -1, 1, 0);
-    this.#home.fixed = this;
+    this.#pool = pool;
+    this.#within = within;
+    this.#stock = within.stock;
+    this.#word = within.word().word;
+    this.#home = new Home(pool, -1, 0, 1, 0, false);
+  }
+
+  /** Blocks that wait to be acquired. */
+  get idle(): number {
+    this.#look();
+    return this.#idle.length;
   }
 
   /**
    * Takes a block out, a new one if none is idle.
    * @returns a Buffer with the contents that it was released with
    * @throws the errors of {@link Pool.alloc}
+   * @example
+   * const pool = createPool();
+   * const frames = pool.fixed(4096);
+   * frames.acquire().length; // 4096
+   * pool.destroy();
    */
   acquire(): PoolBuffer {
+    if (this.#stock[0] !== this.#word) this.#look();
     const block = this.#idle.pop();
-    if (block === undefined) return this.#make(this.#home);
-    setPlaceOfBuffer(block, -placeOfBuffer(block) - 16);
+    if (block === undefined) return this.#within.make(this.#home);
+    setPlaceOfBuffer(block, idlePlace(placeOfBuffer(block)));
     return block;
   }
 
   /**
    * Puts a block back.
-   * @throws BuddyMallocError `ERR_DOUBLE_FREE` if it was released before, `ERR_FOREIGN_BUFFER` if it is not of this recycler
+   * @throws BuddyMallocError `ERR_DOUBLE_FREE` if it was released before, or the pool was reset since; `ERR_FOREIGN_BUFFER` if
+   * it is not of this recycler; `ERR_BLOCK_MOVED` if it was handed over or shared
+   * @throws BuddyMallocError `ERR_POOL_DESTROYED` if the pool was destroyed
+   * @example
+   * const pool = createPool();
+   * const frames = pool.fixed(4096);
+   * frames.release(frames.acquire());
+   * frames.idle; // 1
+   * pool.destroy();
    */
   release(block: PoolBuffer): void {
-    if (homeOfBuffer(block) !== this.#home) {
-      throw new BuddyMallocError('ERR_FOREIGN_BUFFER', 'the buffer is not a block of this recycler');
-    }
+    const home = typeof block === 'object' && block !== null ? homeOfBuffer(block) : undefined;
+    const isAwaited = this.#stock[0] !== this.#word && this.#look();
+    if (home !== this.#home) this.#refuse(home);
     const place = placeOfBuffer(block);
-    if (place < 0) throw new BuddyMallocError('ERR_DOUBLE_FREE', 'the block was released or freed before');
-    setPlaceOfBuffer(block, -place - 16);
+    if (place < 0) {
+      const isGone = place <= idlePlace(0) || place === FREED;
+      throw isGone
+        ? new BuddyMallocError('ERR_DOUBLE_FREE', 'the block was released or freed before')
+        : new BuddyMallocError('ERR_BLOCK_MOVED', 'the block was handed over or shared before');
+    }
+    if (isAwaited) {
+      this.#pool.free(block);
+      return;
+    }
+    setPlaceOfBuffer(block, idlePlace(place));
     this.#idle.push(block);
+  }
+
+  /**
+   * Frees the idle blocks.
+   * @returns how many
+   * @throws BuddyMallocError `ERR_POOL_DESTROYED` if the pool was destroyed
+   * @example
+   * const pool = createPool();
+   * const frames = pool.fixed(4096);
+   * frames.release(frames.acquire());
+   * frames.trim(); // 1
+   * pool.destroy();
+   */
+  trim(): number {
+    this.#look();
+    return this.#freeIdle();
+  }
+
+  #freeIdle(): number {
+    const blocks = this.#idle.splice(0);
+    for (const block of blocks) {
+      setPlaceOfBuffer(block, idlePlace(placeOfBuffer(block)));
+      this.#pool.free(block);
+    }
+    return blocks.length;
+  }
+
+  #refuse(home: Home | undefined): never {
+    if (home?.pool === this.#pool && home.stale) {
+      throw new BuddyMallocError('ERR_DOUBLE_FREE', 'the pool was reset since');
+    }
+    throw new BuddyMallocError('ERR_FOREIGN_BUFFER', 'the buffer is not a block of this recycler');
+  }
+
+  /** Takes notice of what has happened to the pool; true if others wait for room. */
+  #look(): boolean {
+    const { word, isAwaited } = this.#within.word();
+    if (word !== this.#word) {
+      // Everything was freed at once, the idle blocks as well.
+      this.#word = word;
+      this.#idle.length = 0;
+      this.#home.stale = true;
+      this.#home = new Home(this.#pool, -1, 0, 1, 0, false);
+    } else if (isAwaited) {
+      this.#freeIdle();
+    }
+    return isAwaited;
   }
 }

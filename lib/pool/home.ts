@@ -1,4 +1,3 @@
-import type { Fixed } from './fixed.ts';
 import type { Pool } from './pool.ts';
 
 /**
@@ -9,20 +8,24 @@ export class Home {
   readonly pool: Pool;
   /** The addon's number of the size, or -1 for blocks of no stock. */
   readonly sizeClass: number;
+  /** Bytes of the stock's blocks, or 0. */
+  readonly bytes: number;
   /** The stock's count in the words that pool and addon share; its places follow. */
   readonly base: number;
   /** The most blocks that the stock keeps. */
   readonly capacity: number;
+  /** Whether each block has an ArrayBuffer to itself. */
+  readonly own: boolean;
   /** How many are fetched at once: 1 at first, since most sizes of most programs are rare. */
   batch = 1;
   /** Whether everything was freed at once since these blocks were allocated. */
   stale = false;
-  /** The recycler that its blocks belong to. */
-  fixed: Fixed | undefined;
 
-  constructor(pool: Pool, sizeClass: number, base: number, capacity: number) {
+  constructor(pool: Pool, sizeClass: number, bytes: number, base: number, capacity: number, own: boolean) {
     this.pool = pool;
     this.sizeClass = sizeClass;
+    this.bytes = bytes;
+    this.own = own;
     this.base = base;
     this.capacity = capacity;
   }

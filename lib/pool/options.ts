@@ -9,7 +9,7 @@ export type Guard = 'detach' | 'check' | 'off';
 export interface PoolOptions {
   /** Under this name other threads of the process find the pool; without one it is this thread's. */
   name?: string;
-  /** Bytes in blocks, rounding included, at most; default: as many as there are places for, at least 64 GiB. */
+  /** Bytes in blocks, rounding included, at most; default: as many as there are places for, 64 GiB for regions of 32 MiB or more. */
   limit?: Size;
   /** Bytes obtained from the system at a time: a power of two from 64 KiB to 1 GiB; default 32 MiB, less for a small limit. */
   regionSize?: Size;
@@ -44,9 +44,9 @@ const FLAGS = ['zeroOnAlloc', 'zeroOnFree', 'poison', 'trace'] as const;
 const REGION_SIZE = 2 ** 25;
 const REGION_SIZE_MIN = 2 ** 16;
 const REGION_SIZE_MAX = 2 ** 30;
-/** A pool has places for 2^31 units of 64 bytes, and at most so many regions. */
-const MOST_REGIONS = 4096;
-const MOST_BYTES = 2 ** 37;
+/** A pool has places for 2^30 units of 64 bytes in at most so many regions, and half its numbers for larger blocks. */
+const MOST_REGIONS = 2048;
+const MOST_BYTES = 2 ** 36;
 
 const capacityOf = (regionSize: number) => Math.min(MOST_REGIONS * regionSize, MOST_BYTES);
 

@@ -17,29 +17,26 @@ import {
 } from './block.ts';
 import { Fixed } from './fixed.ts';
 import { Home } from './home.ts';
+import { Memory } from './memory.ts';
 import { compareConfig, MAX_BLOCK, type PoolConfig, type PoolOptions, toConfig } from './options.ts';
 import type { Leak, PoolMap, PoolStats, ThreadOf } from './report.ts';
 import { Scope } from './scope.ts';
+import { SharedBlock } from './share.ts';
 import { type Size, toAlignment, toBytes } from './sizes.ts';
+import { fail, STATUS } from './status.ts';
 import { Waiters } from './waiters.ts';
-
-/** The statuses of csrc/pool.h, negated. */
-const FULL = -1;
-const NO_MEMORY = -2;
-const DEAD = -3;
-const NO_BLOCK = -4;
-const NOT_YOURS = -5;
-const STALE = -6;
-const BEHIND = -7;
 
 /** Bits of the word that tells a thread what has happened (csrc/pool.h). */
 const WORD_DEAD = 1;
+const WORD_AWAITED = 2;
 const WORD_EPOCH = 8;
 
 /** As in csrc/pool.h. */
 const STOCK_HEAD = 16;
 const STOCK_STRIDE = 64;
 const STOCK_MOST = 62;
+/** The word that is 1 while the stock must not be taken away by another thread. */
+const HEAD_BUSY = 1;
 const STOCKED_SIZE = 65_536;
 /** Bytes that a thread's stock of one size may hold, and the part of the limit that it may. */
 const STOCK_BYTES = 2 ** 20;
@@ -64,18 +61,20 @@ export class Pool {
   readonly options: Readonly<PoolConfig>;
 
   readonly #native: PoolBinding;
-  readonly #buffers: (ArrayBuffer | undefined)[] = [];
+  readonly #memory: Memory;
+  readonly #regions: (ArrayBuffer | undefined)[];
   readonly #unitBits: number;
   readonly #unitMask: number;
   readonly #classOf: Uint8Array;
   readonly #waiters: Waiters;
   readonly #traces: Map<number, string> | undefined;
   readonly #plain: boolean;
-  #stock: Int32Array;
+  readonly #guarded: boolean;
+  readonly #stock: Int32Array;
   #word: number;
   #homes: Home[] = [];
   #large: Home;
-  #copies = false;
+  #own: Home;
   #scopes = 0;
 
   /** @internal */
@@ -85,7 +84,8 @@ export class Pool {
     this.options = Object.freeze(JSON.parse(binding.config) as PoolConfig);
     this.#unitBits = binding.unitBits;
     this.#unitMask = 2 ** binding.unitBits - 1;
-    this.#copies = binding.stockBuffer === null || native.externalForbidden();
+    this.#memory = new Memory(binding);
+    this.#regions = this.#memory.regions;
     this.#stock = binding.stockBuffer === null ? new Int32Array(STOCK_HEAD) : new Int32Array(binding.stockBuffer);
     this.#word = this.#stock[0] as number;
     this.#classOf = new Uint8Array(STOCKED_SIZE / 64 + 1);
@@ -93,14 +93,19 @@ export class Pool {
       const before = index === 0 ? -1 : (binding.classes[index - 1] as number) / 64;
       this.#classOf.fill(index, before + 1, bytes / 64 + 1);
     });
-    const { guard, zeroOnAlloc, zeroOnFree, poison, trace, alignment } = this.options;
-    this.#plain =
-      guard !== 'detach' && !zeroOnAlloc && !zeroOnFree && !poison && !trace && alignment <= 64 && !this.#copies;
+    const { guard, zeroOnAlloc, zeroOnFree, poison, trace } = this.options;
+    this.#plain = guard !== 'detach' && !zeroOnAlloc && !zeroOnFree && !poison && !trace && !this.#memory.copies;
     this.#traces = trace ? new Map() : undefined;
-    this.#large = new Home(this, -1, 0, 0);
+    this.#guarded = guard !== 'off';
+    this.#large = new Home(this, -1, 0, 0, 0, false);
+    this.#own = this.#large;
     this.#makeHomes();
     this.#waiters = waiters;
-    waiters.connect(binding, (place, bytes) => this.#view(place, bytes));
+    waiters.connect(
+      binding,
+      () => this.#sync(),
+      (place, bytes) => this.#view(place, bytes),
+    );
   }
 
   // ---- Allocating ----------------------------------------------------------------------------------------------------
@@ -123,16 +128,18 @@ export class Pool {
    */
   alloc(size: Size): PoolBuffer {
     if (this.#plain && this.#scopes === 0 && (size as number) >>> 0 === size && size <= STOCKED_SIZE) {
-      const stock = this.#stock;
       const home = this.#homes[this.#classOf[(size + 63) >>> 6] as number] as Home;
-      const count = stock[home.base] as number;
-      if (count > 0 && stock[0] === this.#word) {
-        const place = stock[home.base + count] as number;
-        const memory = this.#buffers[place >>> this.#unitBits];
+      const place = this.#pop(home);
+      if (place >= 0) {
+        const memory = this.#regions[place >>> this.#unitBits];
         if (memory !== undefined) {
-          stock[home.base] = count - 1;
-          return bufferBlock(memory, (place & this.#unitMask) * 64, size, home, place);
+          try {
+            return bufferBlock(memory, (place & this.#unitMask) * 64, size, home, place);
+          } catch {
+            // The program has detached the region: it is opened anew.
+          }
         }
+        return this.#view(place, size);
       }
     }
     const bytes = toBytes(size, 'size', MAX_BLOCK);
@@ -170,9 +177,7 @@ export class Pool {
   allocAligned(size: Size, alignment: number): PoolBuffer {
     const bytes = toBytes(size, 'size', MAX_BLOCK);
     const align = toAlignment(alignment, 2 ** 30);
-    if (this.#copies) {
-      throw new BuddyMallocError('ERR_NATIVE_FORBIDDEN', 'this runtime forbids ArrayBuffers over native memory');
-    }
+    this.#requireNative();
     return this.#keep(this.#view(this.#takeOrThrow(bytes, align), bytes));
   }
 
@@ -189,8 +194,8 @@ export class Pool {
   tryAlloc(size: Size): PoolBuffer | null {
     const bytes = toBytes(size, 'size', MAX_BLOCK);
     const place = this.#take(bytes, 0);
-    if (place === FULL) return null;
-    if (place < 0) this.#fail(place, bytes);
+    if (place === STATUS.FULL) return null;
+    if (place < 0) fail(place, bytes);
     return this.#keep(this.#view(place, bytes));
   }
 
@@ -215,7 +220,7 @@ export class Pool {
     options.signal?.throwIfAborted();
     this.#look();
     const status = this.#waiters.begin(bytes, options.signal);
-    if (typeof status === 'number') this.#fail(status, bytes);
+    if (typeof status === 'number') fail(status, bytes);
     const block = await status;
     return this.#keep(block);
   }
@@ -239,14 +244,16 @@ export class Pool {
     }
     const bytes = toBytes(length, 'length', Math.floor(MAX_BLOCK / Class.BYTES_PER_ELEMENT)) * Class.BYTES_PER_ELEMENT;
     const place = this.#takeOrThrow(bytes, 0);
-    const { memory, offset } = this.#memory(place, bytes);
-    return this.#keep(stampBlock(new Class(memory, offset, length), this.#homeFor(bytes), place));
+    this.#prepare(place, bytes);
+    const home = this.#homeFor(bytes);
+    const { memory, offset } = this.#open(place, bytes, home);
+    return this.#keep(stampBlock(new Class(memory, offset, length), home, place));
   }
 
   /**
    * Allocates a block with an ArrayBuffer of its own, which {@link Pool.free} detaches: no view of it outlives the block. If
    * it is forgotten, it is freed when the garbage collector finds it.
-   * @returns an ArrayBuffer of exactly `size` bytes, at least 1, its contents uninitialised
+   * @returns an ArrayBuffer of exactly `size` bytes, its contents uninitialised
    * @throws the errors of {@link Pool.alloc}
    * @example
    * const pool = createPool();
@@ -258,14 +265,15 @@ export class Pool {
   allocArrayBuffer(size: Size): ArrayBuffer {
     const bytes = toBytes(size, 'size', MAX_BLOCK);
     const place = this.#takeOrThrow(bytes, 0);
-    return this.#keep(stampBlock(this.#ownMemory(place, bytes), this.#own, place));
+    this.#prepare(place, bytes);
+    return this.#keep(stampBlock(this.#memory.own(place, bytes), this.#own, place));
   }
 
   /**
    * Resizes a block, in place where the pool can. The old Buffer is no block any more, and the contents are in the new one,
    * up to the smaller of the two sizes. If it throws, the old block is as it was.
-   * @param block - a Buffer of {@link Pool.alloc} or its siblings
-   * @returns the block in its new size
+   * @param block - what an allocating function of this pool returned
+   * @returns the block in its new size, as a Buffer
    * @throws BuddyMallocError `ERR_USE_AFTER_FREE` if the block was freed or resized before, `ERR_BLOCK_MOVED` if it was
    * handed over or shared, `ERR_FOREIGN_BUFFER` if it is not a block of this pool and thread
    * @throws the errors of {@link Pool.alloc}
@@ -276,19 +284,20 @@ export class Pool {
    * pool.free(block);
    * pool.destroy();
    */
-  realloc(block: PoolBuffer, size: Size): PoolBuffer {
+  realloc(block: PoolBlock, size: Size): PoolBuffer {
     const place = this.#placeOf(block, 'ERR_USE_AFTER_FREE');
     const bytes = toBytes(size, 'size', MAX_BLOCK);
-    const own = this.#isOwn(block);
-    if (!own && !this.#copies && this.#call(() => this.#native.resize(place, bytes)) === 0) {
+    let resized: PoolBuffer;
+    if (!homeOf(block)?.own && !this.#memory.copies && this.#call(() => this.#native.resize(place, bytes)) === 0) {
       setPlace(block, FREED);
-      this.#note(place);
-      return this.#keep(this.#view(place, bytes, block.length));
+      resized = this.#view(place, bytes, block.byteLength);
+    } else {
+      resized = this.#view(this.#takeOrThrow(bytes, 0), bytes);
+      resized.set(bytesOf(block).subarray(0, bytes));
+      this.free(block);
     }
-    const target = this.#view(this.#takeOrThrow(bytes, 0), bytes);
-    target.set(block.subarray(0, Math.min(block.length, bytes)));
-    this.free(block);
-    return this.#keep(target);
+    if (this.#scopes > 0) current.getStore()?.replace(block, resized);
+    return resized;
   }
 
   /**
@@ -307,13 +316,9 @@ export class Pool {
     if (this.#plain && typeof block === 'object' && block !== null) {
       const home = homeOfBuffer(block);
       if (home !== undefined && home.pool === this) {
-        const stock = this.#stock;
         const place = placeOfBuffer(block);
-        const count = stock[home.base] as number;
-        if (place >= 0 && count < home.capacity && stock[0] === this.#word && !home.stale) {
-          setPlaceOfBuffer(block, FREED);
-          stock[home.base] = count + 1;
-          stock[home.base + count + 1] = place;
+        if (place >= 0 && !home.stale && this.#push(home, place)) {
+          if (this.#guarded) setPlaceOfBuffer(block, FREED);
           return;
         }
       }
@@ -336,13 +341,11 @@ export class Pool {
    * pool.destroy();
    */
   scope<T>(fn: (scope: Scope) => T): T {
-    const scope = new Scope(this);
+    const scope = new Scope(this, (block) => this.#freeIfLive(block), current.getStore());
     this.#scopes++;
-    const end = () => {
+    return scope.run(current, fn, () => {
       this.#scopes--;
-      scope.end();
-    };
-    return scope.run(current, fn, end);
+    });
   }
 
   /**
@@ -357,10 +360,17 @@ export class Pool {
    */
   fixed(size: Size): Fixed {
     const bytes = toBytes(size, 'size', MAX_BLOCK);
-    return new Fixed(this, bytes, (home) => {
-      const place = this.#takeOrThrow(bytes, 0);
-      const { memory, offset } = this.#memory(place, bytes);
-      return bufferBlock(memory, offset, bytes, home, place);
+    return new Fixed(this, bytes, {
+      stock: this.#stock,
+      word: () => {
+        this.#look();
+        return { word: this.#word, isAwaited: ((this.#stock[0] as number) & WORD_AWAITED) !== 0 };
+      },
+      make: (home) => {
+        const place = this.#takeOrThrow(bytes, 0);
+        this.#prepare(place, bytes);
+        return bufferBlock(this.#memory.at(place, bytes), this.#memory.offset(place), bytes, home, place);
+      },
     });
   }
 
@@ -393,13 +403,16 @@ export class Pool {
    */
   trim(): number {
     this.#look();
-    return this.#native.trim();
+    const bytes = this.#native.trim();
+    this.#memory.closeIdle();
+    return bytes;
   }
 
   /**
    * Frees everything for good. In this thread every view of the pool's memory reads length 0 from here on; in other threads
-   * views stay readable as zeros until they are gone, and every function throws `ERR_POOL_DESTROYED`. To destroy a pool twice
-   * is no error.
+   * they read zeros until that thread's event loop turns, and 0 bytes from then on; so do shared blocks and ArrayBuffers of a
+   * block's own until the garbage collector finds them. Every function throws `ERR_POOL_DESTROYED`. To destroy a pool twice is
+   * no error.
    * @example
    * const pool = createPool();
    * const block = pool.alloc(100);
@@ -409,6 +422,12 @@ export class Pool {
   destroy(): void {
     this.#native.destroy();
     this.#sync();
+  }
+
+  /** Whether the pool was destroyed, by any thread. */
+  get isDestroyed(): boolean {
+    if (this.#stock[0] !== this.#word) this.#sync();
+    return ((this.#stock[0] as number) & WORD_DEAD) !== 0;
   }
 
   // ---- Looking -------------------------------------------------------------------------------------------------------
@@ -511,9 +530,9 @@ export class Pool {
    */
   handle(block: PoolBlock): number {
     const place = this.#placeOf(block, 'ERR_USE_AFTER_FREE');
-    if (this.#copies) this.#native.copyIn(place, this.#bufferOf(block));
+    if (this.#memory.copies) this.#native.copyIn(place, bufferOf(block));
     const handle = this.#call(() => this.#native.handover(place, block.byteLength));
-    if (handle < 0) this.#fail(handle, 0);
+    if (handle < 0) fail(handle);
     this.#end(block, place, MOVED);
     return handle;
   }
@@ -533,12 +552,81 @@ export class Pool {
    */
   adopt(handle: number): PoolBuffer {
     if (typeof handle !== 'number') throw codedError(TypeError, 'ERR_INVALID_ARG_TYPE', 'handle must be a number');
-    const place = Number.isInteger(handle) ? this.#call(() => this.#native.adopt(handle)) : STALE;
-    if (place < 0) this.#fail(place, 0);
+    const place = Number.isInteger(handle) ? this.#call(() => this.#native.adopt(handle)) : STATUS.STALE;
+    if (place < 0) fail(place);
     const bytes = this.#native.second();
     const block = this.#view(place, bytes, bytes);
-    if (this.#copies) this.#native.copyOut(place, block.buffer);
+    if (this.#memory.copies) this.#native.copyOut(place, block.buffer);
     return this.#keep(block);
+  }
+
+  /**
+   * Shares a block: several threads see it at once, and it is freed when the last of them is done with it. The Buffer here is
+   * no block any more. {@link SharedBlock} says what to mind.
+   * @param block - what an allocating function of this pool returned
+   * @param options - `plain`: an ArrayBuffer in each thread, also where Node can make a SharedArrayBuffer
+   * @throws BuddyMallocError `ERR_NATIVE_FORBIDDEN` if this runtime forbids ArrayBuffers over native memory
+   * @throws the errors of {@link Pool.handle}
+   * @example
+   * const pool = createPool();
+   * const shared = pool.share(pool.alloc(64).fill(1));
+   * const again = pool.openShared(shared.handle); // as a rule in another thread
+   * again.bytes[0]; // 1
+   * again.release();
+   * shared.release();
+   * pool.destroy();
+   */
+  share(block: PoolBlock, options: { plain?: boolean } = {}): SharedBlock {
+    const place = this.#placeOf(block, 'ERR_USE_AFTER_FREE');
+    this.#requireNative();
+    const handle = this.#call(() => this.#native.share(place, Math.max(block.byteLength, 1)));
+    if (handle < 0) fail(handle);
+    this.#end(block, place, SHARED);
+    try {
+      return new SharedBlock(this.#native, handle, options.plain === true);
+    } finally {
+      this.#native.leaveShared(handle);
+    }
+  }
+
+  /**
+   * Opens a shared block.
+   * @param handle - the `handle` of a {@link SharedBlock} that some thread has not released yet
+   * @param options - as for {@link Pool.share}
+   * @throws TypeError `ERR_INVALID_ARG_TYPE` if `handle` is not a number
+   * @throws BuddyMallocError `ERR_STALE_HANDLE` if everybody has released it, or there never was one
+   * @throws BuddyMallocError `ERR_POOL_DESTROYED` if the pool was destroyed
+   * @example
+   * const pool = createPool();
+   * const shared = pool.share(pool.alloc(64));
+   * pool.openShared(shared.handle).length; // 64
+   * pool.destroy();
+   */
+  openShared(handle: number, options: { plain?: boolean } = {}): SharedBlock {
+    if (typeof handle !== 'number') throw codedError(TypeError, 'ERR_INVALID_ARG_TYPE', 'handle must be a number');
+    this.#look();
+    this.#requireNative();
+    if (!Number.isInteger(handle)) fail(STATUS.STALE);
+    return new SharedBlock(this.#native, handle, options.plain === true);
+  }
+
+  /**
+   * Frees blocks that were handed over and that nobody has adopted for some time, since their receiver has died. Their handles
+   * are stale.
+   * @param age - milliseconds since they were handed over, at least; default 0, which is all of them
+   * @returns how many
+   * @throws RangeError `ERR_OUT_OF_RANGE` if `age` is no integer from 0
+   * @throws BuddyMallocError `ERR_POOL_DESTROYED` if the pool was destroyed
+   * @example
+   * const pool = createPool();
+   * pool.handle(pool.alloc(100)); // and the receiver dies
+   * pool.reclaim() === 1; // true
+   * pool.destroy();
+   */
+  reclaim(age = 0): number {
+    const ms = toBytes(age, 'age', 2 ** 31);
+    this.#look();
+    return this.#native.reclaim(ms);
   }
 
   // ---- Inside --------------------------------------------------------------------------------------------------------
@@ -546,26 +634,30 @@ export class Pool {
   /** Homes of blocks from here on; those of before are stale. */
   #makeHomes(): void {
     for (const home of [...this.#homes, this.#large, this.#own]) home.stale = true;
-    const most = Math.min(STOCK_BYTES, this.options.limit / STOCK_SHARE);
+    const own = this.options.guard === 'detach';
+    const most = this.#memory.copies ? 0 : Math.min(STOCK_BYTES, this.options.limit / STOCK_SHARE);
     this.#homes = this.#native.classes.map((bytes, index) => {
-      const capacity = this.#plain ? Math.min(STOCK_MOST, Math.floor(most / bytes)) : 0;
-      return new Home(this, index, STOCK_HEAD + index * STOCK_STRIDE, capacity < 2 ? 0 : capacity);
+      const capacity = Math.min(STOCK_MOST, Math.floor(most / bytes));
+      return new Home(this, index, bytes, STOCK_HEAD + index * STOCK_STRIDE, capacity < 2 ? 0 : capacity, own);
     });
-    this.#large = new Home(this, -1, 1, 0);
-    this.#own = new Home(this, -1, 1, 0);
+    this.#large = new Home(this, -1, 0, HEAD_BUSY, 0, own);
+    this.#own = new Home(this, -1, 0, HEAD_BUSY, 0, true);
+  }
+
+  #requireNative(): void {
+    if (!this.#memory.copies) return;
+    throw new BuddyMallocError('ERR_NATIVE_FORBIDDEN', 'this runtime forbids ArrayBuffers over native memory');
   }
 
   /** Takes notice of what other threads did. */
   #sync(): void {
     this.#native.sync();
     const word = this.#stock[0] as number;
-    if (Math.floor(word / WORD_EPOCH) !== Math.floor(this.#word / WORD_EPOCH) || this.#copies) {
+    if (Math.floor(word / WORD_EPOCH) !== Math.floor(this.#word / WORD_EPOCH) || this.#memory.copies) {
       this.#makeHomes();
       this.#traces?.clear();
     }
-    if ((word & WORD_DEAD) !== 0) {
-      for (const buffer of this.#buffers.splice(0)) if (buffer !== undefined) native.detach(buffer);
-    }
+    if ((word & WORD_DEAD) !== 0) this.#memory.closeAll();
     // With any flag set the quick ways, which compare with it, are closed.
     this.#word = word - (word & (WORD_EPOCH - 1));
     this.#waiters.drain();
@@ -573,31 +665,52 @@ export class Pool {
 
   #look(): void {
     if (this.#stock[0] !== this.#word) this.#sync();
-    if (((this.#stock[0] as number) & WORD_DEAD) !== 0) this.#fail(DEAD, 0);
+    if (((this.#stock[0] as number) & WORD_DEAD) !== 0) fail(STATUS.DEAD);
   }
 
   /** Calls the addon, once more if everything was freed meanwhile. */
   #call(action: () => number): number {
     if (this.#stock[0] !== this.#word) this.#sync();
     const result = action();
-    if (result !== BEHIND) return result;
+    if (result !== STATUS.BEHIND) return result;
     this.#sync();
     return action();
   }
 
-  #fail(status: number, bytes: number): never {
-    switch (status) {
-      case FULL:
-        throw new BuddyMallocError('ERR_POOL_FULL', `the pool has no room for ${bytes} bytes`);
-      case NO_MEMORY:
-        throw new BuddyMallocError('ERR_OUT_OF_MEMORY', `no memory for a block of ${bytes} bytes`);
-      case DEAD:
-        throw new BuddyMallocError('ERR_POOL_DESTROYED', 'the pool was destroyed');
-      case STALE:
-        throw new BuddyMallocError('ERR_STALE_HANDLE', 'no block waits under this handle');
-      default:
-        throw new BuddyMallocError('ERR_FOREIGN_BUFFER', 'the buffer is not a block of this pool and thread');
+  /**
+   * Takes a place from the stock; -1 if there is none, or the word has changed. HEAD_BUSY is set before the word is looked at
+   * and until the stock is as it should be: in between no other thread takes it away (csrc/pool_stock.c).
+   */
+  #pop(home: Home): number {
+    const stock = this.#stock;
+    let place = -1;
+    stock[HEAD_BUSY] = 1;
+    if (stock[0] === this.#word) {
+      const count = stock[home.base] as number;
+      if (count > 0 && home.capacity > 0) {
+        place = stock[home.base + count] as number;
+        stock[home.base] = count - 1;
+      }
     }
+    stock[HEAD_BUSY] = 0;
+    return place;
+  }
+
+  /** Puts a place into the stock; false if it is full, or the word has changed. */
+  #push(home: Home, place: number): boolean {
+    const stock = this.#stock;
+    let done = false;
+    stock[HEAD_BUSY] = 1;
+    if (stock[0] === this.#word) {
+      const count = stock[home.base] as number;
+      if (count < home.capacity) {
+        stock[home.base + count + 1] = place;
+        stock[home.base] = count + 1;
+        done = true;
+      }
+    }
+    stock[HEAD_BUSY] = 0;
+    return done;
   }
 
   /** A place for so many bytes, or a status below 0. */
@@ -605,25 +718,20 @@ export class Pool {
     if (this.#stock[0] !== this.#word) this.#sync();
     if (bytes <= STOCKED_SIZE && alignment === 0) {
       const home = this.#homeFor(bytes);
-      const stock = this.#stock;
-      if (home.capacity > 0) {
-        let count = stock[home.base] as number;
-        if (count === 0) {
-          count = this.#native.stock(home.sizeClass, home.batch);
-          home.batch = Math.min(home.batch * 2, home.capacity >>> 1);
-        }
-        if (count > 0) {
-          stock[home.base] = count - 1;
-          return stock[home.base + count] as number;
-        }
+      let place = this.#pop(home);
+      if (place < 0 && home.capacity > 0) {
+        this.#native.stock(home.sizeClass, home.batch);
+        home.batch = Math.min(home.batch * 2, home.capacity >>> 1);
+        place = this.#pop(home);
       }
+      if (place >= 0) return place;
     }
     return this.#call(() => this.#native.take(bytes, alignment));
   }
 
   #takeOrThrow(bytes: number, alignment: number): number {
     const place = this.#take(bytes, alignment);
-    if (place < 0) this.#fail(place, bytes);
+    if (place < 0) fail(place, bytes);
     return place;
   }
 
@@ -631,42 +739,25 @@ export class Pool {
     return bytes <= STOCKED_SIZE ? (this.#homes[this.#classOf[(bytes + 63) >>> 6] as number] as Home) : this.#large;
   }
 
-  /** The ArrayBuffer that holds a place, and where in it. */
-  #memory(place: number, bytes: number): { memory: ArrayBuffer; offset: number } {
-    if (this.#copies) return { memory: new ArrayBuffer(bytes), offset: 0 };
-    const number = place >>> this.#unitBits;
-    let memory = this.#buffers[number];
-    if (memory === undefined || memory.byteLength === 0) {
-      memory = this.#native.openRegion(number) ?? undefined;
-      if (memory === undefined) {
-        this.#native.give(place);
-        throw new BuddyMallocError('ERR_OUT_OF_MEMORY', 'no ArrayBuffer over a region could be made');
-      }
-      this.#buffers[number] = memory;
-    }
-    return { memory, offset: (place & this.#unitMask) * 64 };
+  /** The memory of a block as its guard wants it. */
+  #open(place: number, bytes: number, home: Home): { memory: ArrayBuffer; offset: number } {
+    if (home.own) return { memory: this.#memory.own(place, home.bytes || bytes), offset: 0 };
+    return { memory: this.#memory.at(place, bytes), offset: this.#memory.offset(place) };
   }
 
-  #ownMemory(place: number, bytes: number): ArrayBuffer {
-    const memory = this.#copies ? new ArrayBuffer(bytes) : this.#native.openOwn(place, bytes);
-    if (memory) return memory;
-    this.#native.give(place);
-    throw new BuddyMallocError('ERR_OUT_OF_MEMORY', `no ArrayBuffer of ${bytes} bytes could be made`);
+  /** What the options want done to a block that was just taken. */
+  #prepare(place: number, bytes: number): void {
+    if (this.options.zeroOnAlloc) this.#native.zero(place, bytes);
+    this.#trace(place);
   }
 
   /** A Buffer over a place that was just taken; `kept` bytes of it have contents already. */
   #view(place: number, bytes: number, kept = 0): PoolBuffer {
-    const { guard, zeroOnAlloc } = this.options;
-    if (zeroOnAlloc && kept === 0) this.#native.zero(place, bytes);
-    let view: PoolBuffer;
-    if (guard === 'detach' && bytes > 0) {
-      view = bufferBlock(this.#ownMemory(place, bytes), 0, bytes, this.#own, place);
-    } else {
-      const { memory, offset } = this.#memory(place, bytes);
-      view = bufferBlock(memory, offset, bytes, this.#homeFor(bytes), place);
-    }
-    if (zeroOnAlloc && bytes > kept && kept > 0) view.fill(0, kept);
-    this.#trace(place);
+    if (kept === 0) this.#prepare(place, bytes);
+    const home = this.#homeFor(bytes);
+    const { memory, offset } = this.#open(place, bytes, home);
+    const view = bufferBlock(memory, offset, bytes, home, place);
+    if (this.options.zeroOnAlloc && bytes > kept && kept > 0) view.fill(0, kept);
     return view;
   }
 
@@ -676,22 +767,10 @@ export class Pool {
     this.#traces.set(place, stack.slice(stack.indexOf('\n') + 1));
   }
 
-  #note(place: number): void {
-    this.#traces?.delete(place);
-  }
-
   /** Has the scope that runs free it, if there is one. */
   #keep<T extends PoolBlock>(block: T): T {
     if (this.#scopes > 0) current.getStore()?.add(this, block);
     return block;
-  }
-
-  #isOwn(block: object): boolean {
-    return homeOf(block) === this.#own;
-  }
-
-  #bufferOf(block: PoolBlock): ArrayBuffer {
-    return ArrayBuffer.isView(block) ? block.buffer : block;
   }
 
   /** The place of a live block of this pool, or an error that says what it is instead. */
@@ -700,7 +779,7 @@ export class Pool {
       throw codedError(TypeError, 'ERR_INVALID_ARG_TYPE', 'block must be a block of a pool');
     }
     const home = homeOf(block);
-    if (home === undefined || home.pool !== this) this.#fail(NO_BLOCK, 0);
+    if (home === undefined || home.pool !== this) fail(STATUS.NO_BLOCK);
     this.#look();
     const place = placeOf(block);
     if (place === MOVED || place === SHARED) {
@@ -710,39 +789,38 @@ export class Pool {
     return place;
   }
 
-  /** The block is none from here on. */
-  #end(block: PoolBlock, place: number, word: number): void {
-    const own = this.#isOwn(block);
+  /** The block is none from here on. False if its memory must wait until the garbage collector has found the last of it. */
+  #end(block: PoolBlock, place: number, word: number): boolean {
+    const home = homeOf(block) as Home;
     setPlace(block, word);
-    this.#note(place);
-    if (!own && !this.#copies) return;
-    const memory = this.#bufferOf(block);
-    if (!this.#copies) this.#native.closeOwn(place);
-    native.detach(memory);
+    this.#traces?.delete(place);
+    if (home.own) return this.#memory.closeOwn(place, bufferOf(block), word === FREED && home.capacity > 0);
+    if (this.#memory.copies) native.detach(bufferOf(block));
+    else this.#memory.closeAlone(place);
+    return true;
   }
 
   #freeSlowly(block: PoolBlock): void {
     const place = this.#placeOf(block, 'ERR_DOUBLE_FREE');
-    const { zeroOnFree, poison } = this.options;
-    if (zeroOnFree || poison) {
-      const bytes = ArrayBuffer.isView(block)
-        ? new Uint8Array(block.buffer, block.byteOffset, block.byteLength)
-        : new Uint8Array(block);
-      bytes.fill(poison ? POISON : 0);
-    }
+    if (this.options.poison) bytesOf(block).fill(POISON);
+    else if (this.options.zeroOnFree) bytesOf(block).fill(0);
     const home = homeOf(block) as Home;
-    this.#end(block, place, FREED);
-    if (home.capacity > 0 && this.#stock[0] === this.#word) {
-      const stock = this.#stock;
-      if ((stock[home.base] as number) >= home.capacity) this.#native.unstock(home.sizeClass, home.capacity >>> 1);
-      const count = (stock[home.base] as number) + 1;
-      stock[home.base] = count;
-      stock[home.base + count] = place;
-      return;
+    if (!this.#end(block, place, FREED)) return;
+    if (home.capacity > 0) {
+      if (this.#push(home, place)) return;
+      this.#native.unstock(home.sizeClass, home.capacity >>> 1);
+      if (this.#push(home, place)) return;
     }
     const status = this.#call(() => this.#native.give(place));
-    if (status === NO_BLOCK || status === NOT_YOURS) this.#fail(status, 0);
+    if (status === STATUS.NO_BLOCK || status === STATUS.NOT_YOURS) fail(status);
     this.#waiters.drain();
+  }
+
+  /** At the end of a scope, in which the block or the pool may have come to its end already. */
+  #freeIfLive(block: PoolBlock): void {
+    if (this.#stock[0] !== this.#word) this.#sync();
+    const home = homeOf(block);
+    if (home !== undefined && !home.stale && placeOf(block) >= 0) this.free(block);
   }
 
   #blocks(): { place: number; bytes: number; owner: ThreadOf; stocked: boolean }[] {
@@ -753,16 +831,27 @@ export class Pool {
       return { place, bytes, owner: owners[owner] ?? 'other', stocked: stocked === 1 };
     });
   }
-
-  #own: Home = new Home(this, -1, 1, 0);
 }
+
+const bufferOf = (block: PoolBlock): ArrayBuffer => (ArrayBuffer.isView(block) ? block.buffer : block);
+
+const bytesOf = (block: PoolBlock): Uint8Array =>
+  ArrayBuffer.isView(block) ? new Uint8Array(block.buffer, block.byteOffset, block.byteLength) : new Uint8Array(block);
 
 /** The scope that the running code is in. */
 const current = new AsyncLocalStorage<Scope>();
 
+/** The named pools that this thread has open. */
+const opened = new Map<string, WeakRef<Pool>>();
+
 function open(options: PoolOptions, mayCreate: boolean): Pool | undefined {
   const config = toConfig(options);
   const name = options.name ?? '';
+  const known = opened.get(name)?.deref();
+  if (known !== undefined && !known.isDestroyed) {
+    compareConfig(options, known.options);
+    return known;
+  }
   const waiters = new Waiters();
   const order = Math.log2(config.regionSize);
   const notify = () => waiters.notified();
@@ -774,10 +863,12 @@ function open(options: PoolOptions, mayCreate: boolean): Pool | undefined {
     config.alignment,
     mayCreate,
     notify,
+    config.guard === 'detach',
   );
   if (binding === undefined) return undefined;
   const pool = new Pool(name, binding, waiters);
   if (!binding.created) compareConfig(options, pool.options);
+  if (name !== '') opened.set(name, new WeakRef(pool));
   return pool;
 }
 

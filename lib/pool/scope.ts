@@ -1,33 +1,53 @@
 import type { AsyncLocalStorage } from 'node:async_hooks';
-import { MOVED, placeOf } from './block.ts';
 import type { Pool, PoolBlock } from './pool.ts';
 
 /** What runs in {@link Pool.scope}: the blocks to free at its end. */
 export class Scope {
   readonly #pool: Pool;
+  readonly #free: (block: PoolBlock) => void;
+  readonly #outer: Scope | undefined;
   readonly #blocks = new Set<PoolBlock>();
+  #ended = false;
 
   /** @internal */
-  constructor(pool: Pool) {
+  constructor(pool: Pool, free: (block: PoolBlock) => void, outer: Scope | undefined) {
     this.#pool = pool;
+    this.#free = free;
+    this.#outer = outer;
   }
 
   /**
    * Leaves a block allocated at the end of the scope.
    * @returns the block
+   * @example
+   * const pool = createPool();
+   * const block = pool.scope((scope) => scope.keep(pool.alloc(10)));
+   * pool.free(block);
+   * pool.destroy();
    */
   keep<T extends PoolBlock>(block: T): T {
     this.#blocks.delete(block);
     return block;
   }
 
-  /** @internal */
+  /** @internal The innermost scope of this pool that has not ended takes the block. */
   add(pool: Pool, block: PoolBlock): void {
-    if (pool === this.#pool) this.#blocks.add(block);
+    if (pool === this.#pool && !this.#ended) this.#blocks.add(block);
+    else this.#outer?.add(pool, block);
+  }
+
+  /** @internal A resized block stays in the scope in which it was allocated. */
+  replace(old: PoolBlock, block: PoolBlock): void {
+    if (this.#blocks.delete(old)) this.#blocks.add(block);
+    else this.#outer?.replace(old, block);
   }
 
   /** @internal */
-  run<T>(current: AsyncLocalStorage<Scope>, fn: (scope: Scope) => T, end: () => void): T {
+  run<T>(current: AsyncLocalStorage<Scope>, fn: (scope: Scope) => T, done: () => void): T {
+    const end = () => {
+      done();
+      this.#end();
+    };
     let result: T;
     try {
       result = current.run(this, fn, this);
@@ -35,14 +55,16 @@ export class Scope {
       end();
       throw error;
     }
-    if (result instanceof Promise) return result.finally(end) as T;
+    if (typeof (result as { then?: unknown } | undefined)?.then === 'function') {
+      return Promise.resolve(result).finally(end) as T;
+    }
     end();
     return result;
   }
 
-  /** @internal */
-  end(): void {
-    for (const block of this.#blocks) if (placeOf(block) > MOVED && placeOf(block) >= 0) this.#pool.free(block);
+  #end(): void {
+    this.#ended = true;
+    for (const block of this.#blocks) this.#free(block);
     this.#blocks.clear();
   }
 }

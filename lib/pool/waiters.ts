@@ -12,11 +12,13 @@ interface Waiter {
 export class Waiters {
   readonly #waiting = new Map<number, Waiter>();
   #native: PoolBinding | undefined;
+  #sync: (() => void) | undefined;
   #view: ((place: number, bytes: number) => PoolBuffer) | undefined;
   #lastId = 0;
 
-  connect(binding: PoolBinding, view: (place: number, bytes: number) => PoolBuffer): void {
+  connect(binding: PoolBinding, sync: () => void, view: (place: number, bytes: number) => PoolBuffer): void {
     this.#native = binding;
+    this.#sync = sync;
     this.#view = view;
   }
 
@@ -47,8 +49,7 @@ export class Waiters {
 
   /** Called from the event loop when the addon has answers, or wants the thread's stock. */
   notified(): void {
-    this.#native?.sync();
-    this.drain();
+    this.#sync?.();
   }
 
   /** Settles what was answered. */

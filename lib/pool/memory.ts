@@ -1,0 +1,131 @@
+import { BuddyMallocError, native, type PoolBinding } from '../binding.ts';
+import { anchor } from './block.ts';
+import { fail, STATUS } from './status.ts';
+
+/** Recycled ArrayBuffers kept at most; a thread's stock holds fewer blocks as a rule. */
+const MOST_RECYCLED = 4096;
+
+/** Gives an ArrayBuffer's memory to a new one, which leaves the old one detached. Node 20 does not have it. */
+const transfer = (ArrayBuffer.prototype as { transfer?: () => ArrayBuffer }).transfer;
+
+/** The ArrayBuffers through which this thread sees a pool's memory. */
+export class Memory {
+  /** By number, those over ordinary regions. A number has one memory as long as its ArrayBuffer is reachable. */
+  readonly regions: (ArrayBuffer | undefined)[] = [];
+  /** Whether this runtime forbids ArrayBuffers over native memory, so that blocks are JavaScript's and copied on handover. */
+  readonly copies: boolean;
+  readonly #native: PoolBinding;
+  readonly #unitMask: number;
+  /** Of free blocks: an ArrayBuffer of the block's own that nobody else has, for the next one who gets the block. */
+  readonly #recycled = new Map<number, ArrayBuffer>();
+  /** Of blocks that have a region to themselves. */
+  readonly #alone = new Map<number, WeakRef<ArrayBuffer>>();
+
+  constructor(binding: PoolBinding) {
+    this.#native = binding;
+    this.copies = binding.stockBuffer === null || native.externalForbidden();
+    this.#unitMask = 2 ** binding.unitBits - 1;
+  }
+
+  /** The ArrayBuffer that holds a block; it begins there at {@link offset}. */
+  at(place: number, bytes: number): ArrayBuffer {
+    if (this.copies) return new ArrayBuffer(bytes);
+    if (place >= this.#native.firstAlone) {
+      const known = this.#alone.get(place)?.deref();
+      if (known !== undefined && known.byteLength > 0) return known;
+      const buffer = this.#open(place);
+      this.#alone.set(place, new WeakRef(buffer));
+      return buffer;
+    }
+    const number = place >>> this.#native.unitBits;
+    let buffer = this.regions[number];
+    if (buffer === undefined || buffer.byteLength === 0) {
+      buffer = this.#open(place);
+      this.regions[number] = buffer;
+    }
+    return buffer;
+  }
+
+  /** Where in {@link at} a block begins. */
+  offset(place: number): number {
+    return this.copies ? 0 : (place & this.#unitMask) * 64;
+  }
+
+  /** An ArrayBuffer for a block alone, of exactly so many bytes. */
+  own(place: number, bytes: number): ArrayBuffer {
+    if (this.copies || bytes === 0) return new ArrayBuffer(bytes);
+    const recycled = this.#recycled.get(place);
+    if (recycled !== undefined) {
+      this.#recycled.delete(place);
+      if (recycled.byteLength === bytes) {
+        this.#native.lendOwn(place, true);
+        return recycled;
+      }
+    }
+    // The region must stay mapped as long as the block's ArrayBuffer can be reached, also detached: an operation that the
+    // system has under way may still use its memory.
+    const region = this.at(place, bytes);
+    const buffer = this.#native.openOwn(place, bytes);
+    if (buffer) return anchor(buffer, region);
+    this.#native.give(place);
+    throw new BuddyMallocError('ERR_OUT_OF_MEMORY', `no ArrayBuffer of ${bytes} bytes could be made`);
+  }
+
+  /**
+   * Detaches a block's own ArrayBuffer; if the block is going to be `reused`, it is kept in another guise where possible.
+   * Returns false if the program has moved the memory to an ArrayBuffer that we do not have: the block is free when the garbage
+   * collector has found that one.
+   */
+  closeOwn(place: number, buffer: ArrayBuffer, reused: boolean): boolean {
+    if (this.copies) {
+      native.detach(buffer);
+      return true;
+    }
+    if (buffer.byteLength === 0 && this.#native.isLent(place)) return false;
+    this.#native.lendOwn(place, false);
+    if (!reused || transfer === undefined) {
+      native.detach(buffer);
+      return true;
+    }
+    if (this.#recycled.size >= MOST_RECYCLED) this.#recycled.clear();
+    this.#recycled.set(place, anchor(transfer.call(buffer), this.at(place, 0)));
+    return true;
+  }
+
+  /** The block at this place is no longer this thread's: what is over it alone is detached. */
+  closeAlone(place: number): void {
+    if (place < this.#native.firstAlone) return;
+    const buffer = this.#alone.get(place)?.deref();
+    this.#alone.delete(place);
+    if (buffer !== undefined) native.detach(buffer);
+  }
+
+  /** Lets go of regions in which no block is, so that they can be unmapped; every view of them reads length 0. */
+  closeIdle(): void {
+    const rows = this.#native.regions();
+    for (let i = 0; i < rows.length; i += 5) {
+      const [number = 0, , , usedBlocks = 0] = rows.subarray(i, i + 4);
+      const buffer = this.regions[number];
+      if (usedBlocks > 0 || buffer === undefined) continue;
+      this.#recycled.clear();
+      this.regions[number] = undefined;
+      native.detach(buffer);
+    }
+  }
+
+  /** The pool is gone. */
+  closeAll(): void {
+    this.#recycled.clear();
+    for (const buffer of this.regions) if (buffer !== undefined) native.detach(buffer);
+    this.regions.fill(undefined);
+    for (const place of [...this.#alone.keys()]) this.closeAlone(place);
+  }
+
+  #open(place: number): ArrayBuffer {
+    const buffer = this.#native.openRegion(place >>> this.#native.unitBits);
+    if (buffer) return buffer;
+    this.#native.give(place);
+    if (buffer === undefined) fail(STATUS.NO_BLOCK);
+    throw new BuddyMallocError('ERR_OUT_OF_MEMORY', 'no ArrayBuffer over a region could be made');
+  }
+}

@@ -5,14 +5,20 @@ import { OUT } from '../test/build/project.ts';
 
 const LIBRARY = join(OUT, 'Release/libbuddymalloc.so');
 
-/** The scale (blocks, steps, threads, forks, rounds) that takes a few seconds at most. */
+/**
+ * The scale (blocks, steps, threads, forks, rounds, thousands of steps) that takes a few seconds at most, and the one for
+ * which there is time on demand: with TEST_FULL set.
+ */
 const PROGRAMS = [
-  { name: 'producer-consumer', scale: 50_000 },
-  { name: 'strangers', scale: 50_000 },
-  { name: 'thread-churn', scale: 10_000 },
-  { name: 'fork-storm', scale: 500 },
-  { name: 'owner-ended', scale: 30 },
-];
+  { name: 'producer-consumer', scale: 50_000, full: 5_000_000 },
+  { name: 'strangers', scale: 50_000, full: 5_000_000 },
+  { name: 'thread-churn', scale: 10_000, full: 100_000 },
+  { name: 'fork-storm', scale: 500, full: 10_000 },
+  { name: 'owner-ended', scale: 30, full: 1000 },
+  { name: 'long-run', scale: 3000, full: 300_000 },
+].map(({ name, scale, full }) => ({ name, scale: process.env['TEST_FULL'] ? full : scale }));
+
+const SECONDS = process.env['TEST_FULL'] ? 3600 : 120;
 
 const DOORS = [
   { door: 'the static library', suffix: 'static', env: {} },
@@ -31,6 +37,6 @@ describe.each(DOORS)('through $door', ({ suffix, env }) => {
       expect({ status, stderr }).toEqual({ status: 0, stderr: '' });
       expect(stdout).toMatch(new RegExp(`^${name}: \\d+ blocks, .*all free again\\n$`));
     },
-    120_000,
+    SECONDS * 1000,
   );
 });

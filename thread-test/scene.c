@@ -23,6 +23,11 @@ void harness_equal(const char *file, int line, const char *expression, uintmax_t
   if (actual != expected) harness_fail(file, line, "%s is %ju, expected %ju", expression, actual, expected);
 }
 
+void harness_order(const char *file, int line, const char *expression, uintmax_t actual, uintmax_t limit, int at_most) {
+  if (at_most ? actual <= limit : actual >= limit) return;
+  harness_fail(file, line, "%s is %ju, expected at %s %ju", expression, actual, at_most ? "most" : "least", limit);
+}
+
 size_t scene_scale(int argc, char **argv, size_t by_default) {
   return argc > 1 ? (size_t)strtoull(argv[1], NULL, 10) : by_default;
 }

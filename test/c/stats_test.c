@@ -236,3 +236,14 @@ TEST("when everything was freed and caches are flushed the heap is maximal free 
   for (size_t i = COUNT; i-- > 0;) free(blocks[i]);
   expect_maximal(bound);
 }
+
+TEST("bm_info_text() writes no more than it may, and tells how much it needs") {
+  char all[20000], some[50];
+  size_t needed = bm_info_text(all, sizeof all);
+  CHECK_LE(needed, sizeof all - 1);
+  CHECK_EQ(strlen(all), needed);
+  CHECK_GE(bm_info_text(some, sizeof some), sizeof some);
+  CHECK_EQ(strlen(some), sizeof some - 1);
+  CHECK_EQ(memcmp(some, all, sizeof some - 1), 0);
+  CHECK_GE(bm_info_text(NULL, 0), sizeof some);
+}

@@ -185,6 +185,7 @@ size_t pool_purge_all(struct pool *pool) {
 }
 
 static enum pool_status take_alone(struct pool *pool, uint16_t owner, size_t size, size_t alignment, uint32_t *place) {
+  if (size == 0) size = 1; /* for the sake of its alignment */
   if (size > pool->limit || !has_room(pool, os_round_up(size))) return POOL_FULL;
   /* What is free elsewhere must not stay in memory beside it. */
   size_t ordinary = os_round_up(pool->limit > SIZE_MAX / 2 ? SIZE_MAX / 2 : pool->limit);
@@ -280,8 +281,9 @@ enum pool_status pool_take(struct holder *holder, size_t size, size_t alignment,
   if (status == POOL_FULL) {
     stock_flush(holder);
     status = pool_cut(pool, holder->number, size, alignment, place);
+    if (status == POOL_FULL && stock_rob(pool, holder)) status = pool_cut(pool, holder->number, size, alignment, place);
+    wait_grant(pool); /* the rest of what was given back may do for somebody who waits */
   }
-  if (status == POOL_FULL && stock_rob(pool, holder)) status = pool_cut(pool, holder->number, size, alignment, place);
   if (status == POOL_OK) pool->alloc_requests++;
   lock_release(&pool->lock);
   return status;

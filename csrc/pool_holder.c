@@ -30,6 +30,7 @@ void pool_reset(struct pool *pool) {
       give_transit(pool, 0);
     } else {
       give_all(pool);
+      wait_recall(pool);
     }
     pool_write_words(pool);
     wait_grant(pool);
@@ -44,6 +45,7 @@ static void destroy(struct pool *pool) {
   pool->dead = 1;
   for (uint32_t number = 0; number < MOST_REGIONS; number++)
     if (pool->regions[number] != NULL) pool_uninstall(pool, pool->regions[number]);
+  wait_recall(pool);
   wait_grant(pool);
   pool_write_words(pool);
   for (struct holder *holder = pool->holders; holder != NULL; holder = holder->next)

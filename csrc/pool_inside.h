@@ -72,6 +72,8 @@ void pool_unmap(struct pool *pool);
 
 /* Serve those that wait, in turn, while there is room for the first. */
 void wait_grant(struct pool *pool);
+/* Everything was freed, also what was granted and not heard of yet: such requests wait again, before all others. */
+void wait_recall(struct pool *pool);
 /* Take a holder's request off the list, of this id or any; NULL if there is none. */
 struct waiter *wait_unlink(struct pool *pool, const struct holder *holder, const double *id);
 

@@ -43,6 +43,25 @@ void wait_grant(struct pool *pool) {
   pool_write_words(pool);
 }
 
+void wait_recall(struct pool *pool) {
+  for (struct holder *holder = pool->holders; holder != NULL; holder = holder->next) {
+    struct waiter **link = &holder->granted, **front = &pool->waiters.first;
+    while (*link != NULL) {
+      struct waiter *waiter = *link;
+      if (waiter->status != POOL_OK) {
+        link = &waiter->next;
+        continue;
+      }
+      *link = waiter->next;
+      waiter->next = *front;
+      *front = waiter;
+      front = &waiter->next;
+      if (waiter->next == NULL) pool->waiters.last = waiter;
+      pool->waiting++;
+    }
+  }
+}
+
 /* Bytes of the block that serves a request. */
 static size_t bytes_for(const struct pool *pool, size_t size) {
   return size > (size_t)1 << pool->region_order ? os_round_up(size) : region_fit_bytes(region_fit_of(size));
@@ -105,7 +124,8 @@ int pool_cancel(struct holder *holder, double id) {
 int pool_granted(struct holder *holder, double *id, uint32_t *place, enum pool_status *status) {
   struct pool *pool = holder->pool;
   lock_acquire(&pool->lock);
-  struct waiter *waiter = holder->granted;
+  /* What is granted after everything was freed is not mixed up with what was: the thread looks at its word first. */
+  struct waiter *waiter = pool_look(holder) == POOL_BEHIND ? NULL : holder->granted;
   if (waiter != NULL) holder->granted = waiter->next;
   lock_release(&pool->lock);
   if (waiter == NULL) return 0;

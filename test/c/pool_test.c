@@ -423,3 +423,73 @@ TEST_OURS("the pool's walker is content, and then names each invariant that is b
       CHECK(pool_check(broken) >= 1);
     });
 }
+
+/* ---- What a fuzzer found -------------------------------------------------------------------------- */
+
+TEST_OURS("a request that was granted, but not heard of yet when everything is freed, is granted anew") {
+  struct pool *pool = new_pool((size_t)1 << 20, 17);
+  struct holder *waits = join(pool), *resets = join(pool);
+  uint32_t place;
+  double id;
+  enum pool_status status;
+  CHECK_EQ(pool_wait(waits, 1, 1000, 0), POOL_OK); /* there is room: it is granted at once */
+  pool_reset(pool);
+  CHECK_EQ(pool_granted(waits, &id, &place, &status), 0); /* not before the thread has looked at its word */
+  pool_sync(waits);
+  pool_sync(resets);
+  uint32_t other = take(resets, 1000);
+  CHECK_EQ(pool_granted(waits, &id, &place, &status), 1);
+  CHECK_EQ(status, POOL_OK);
+  CHECK(place != other);
+  CHECK_EQ(pool_check(pool), 0);
+  CHECK_EQ(pool_give(waits, place), POOL_OK);
+  CHECK_EQ(pool_give(resets, other), POOL_OK);
+  CHECK_EQ(pool_leave(waits), 0);
+  CHECK_EQ(pool_leave(resets), 1);
+}
+
+TEST_OURS("a request that was granted, but not heard of yet when the pool is destroyed, is refused") {
+  struct pool *pool = new_pool((size_t)1 << 20, 17);
+  struct holder *holder = join(pool);
+  uint32_t place;
+  double id;
+  enum pool_status status;
+  CHECK_EQ(pool_wait(holder, 1, 1000, 0), POOL_OK);
+  pool_destroy(pool);
+  CHECK_EQ(pool_granted(holder, &id, &place, &status), 1);
+  CHECK_EQ(status, POOL_DEAD);
+  CHECK_EQ(pool_leave(holder), 1);
+}
+
+TEST_OURS("a block of no bytes whose alignment is beyond a region has memory all the same") {
+  struct pool *pool = new_pool((size_t)1 << 20, 17);
+  struct holder *holder = join(pool);
+  uint32_t place;
+  size_t bytes = 0;
+  CHECK_EQ(pool_take(holder, 0, (size_t)1 << 19, &place), POOL_OK);
+  char *memory = pool_memory(pool, place, &bytes);
+  CHECK_EQ((uintptr_t)memory % ((size_t)1 << 19), 0);
+  CHECK_GE(bytes, 1);
+  memory[bytes - 1] = 1;
+  CHECK_EQ(pool_give(holder, place), POOL_OK);
+  CHECK_EQ(pool_leave(holder), 1);
+}
+
+TEST_OURS("a refused request lets those that wait have what it gave back for nothing") {
+  struct pool *pool = new_pool((size_t)1 << 17, 17);
+  struct holder *waits = join(pool), *takes = join(pool);
+  uint32_t place;
+  double id;
+  enum pool_status status;
+  take(takes, (size_t)1 << 16);
+  CHECK_EQ(pool_stock(takes, STOCK_CLASSES - 1, 1), 1); /* the other half */
+  takes->stock[HEAD_BUSY] = 1; /* its thread is busy: nobody else can take it (pool_stock.c) */
+  CHECK_EQ(pool_wait(waits, 1, 1000, 0), POOL_OK);
+  CHECK_EQ(pool_granted(waits, &id, &place, &status), 0);
+  CHECK_EQ(pool_take(takes, (size_t)1 << 17, 0, &place), POOL_FULL);
+  CHECK_EQ(pool_granted(waits, &id, &place, &status), 1);
+  CHECK_EQ(status, POOL_OK);
+  CHECK_EQ(stats_of(pool).waiting, 0);
+  CHECK_EQ(pool_leave(waits), 0);
+  CHECK_EQ(pool_leave(takes), 1);
+}

@@ -155,7 +155,11 @@ function load(): Binding {
 /** The only place that loads the addon. */
 export const native = load();
 
-/** The class of the copy of the package that was loaded first in this thread, so that `instanceof` holds for all. */
+/**
+ * What the package throws where neither a TypeError nor a RangeError fits; its `code` tells why. Of several copies of the
+ * package in a thread all throw the class of the one that was loaded first, so that `instanceof` holds.
+ * @class
+ */
 export const BuddyMallocError = native.registerErrorClass(OwnBuddyMallocError);
 export type BuddyMallocError = OwnBuddyMallocError;
 

@@ -47,6 +47,7 @@ export class BuddyMallocError extends Error {
     Object.defineProperty(BuddyMallocError.prototype, 'name', name);
   }
 
+  /** Why. */
   readonly code: ErrorCode;
 
   /**

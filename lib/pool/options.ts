@@ -29,13 +29,21 @@ export interface PoolOptions {
 
 /** The options with nothing left out, as the pool's threads share them. */
 export interface PoolConfig {
+  /** Bytes in blocks, rounding included, at most. */
   limit: number;
+  /** Bytes obtained from the system at a time. */
   regionSize: number;
+  /** Every block begins at a multiple of so many bytes. */
   alignment: number;
+  /** Whether every block is zeroed when it is allocated. */
   zeroOnAlloc: boolean;
+  /** Whether every block is zeroed when it is freed. */
   zeroOnFree: boolean;
+  /** How much the pool does against wrong use. */
   guard: Guard;
+  /** Whether freed memory is filled with 0xDB. */
   poison: boolean;
+  /** Whether {@link Pool.leaks} tells where each block was allocated. */
   trace: boolean;
 }
 

@@ -47,6 +47,7 @@ const POISON = 0xdb;
 /** A constructor of typed arrays. */
 export interface TypedArrayConstructor<T extends object> {
   new (buffer: ArrayBuffer, byteOffset: number, length: number): T;
+  /** Bytes of each element. */
   readonly BYTES_PER_ELEMENT: number;
 }
 

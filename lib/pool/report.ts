@@ -41,6 +41,7 @@ export type ThreadOf = 'this' | 'other' | 'handedOver' | 'shared';
 export interface Leak {
   /** Bytes of the block, rounding included. */
   bytes: number;
+  /** Whose it is. */
   thread: ThreadOf;
   /** Where this thread allocated it, if the pool has the option `trace`. */
   stack?: string;
@@ -48,13 +49,22 @@ export interface Leak {
 
 /** What {@link Pool.map} returns. */
 export interface PoolMap {
+  /** In the order of their numbers. */
   regions: {
     /** The region's number in the pool. */
     number: number;
-    /** Bytes of it, and of those in blocks. */
+    /** Bytes of it. */
     bytes: number;
+    /** Of those, bytes in blocks. */
     usedBytes: number;
     /** Its blocks, in order; what is between them is free. */
-    blocks: { offset: number; bytes: number; state: 'used' | 'stocked' | 'handedOver' | 'shared' }[];
+    blocks: {
+      /** Bytes from the region's beginning. */
+      offset: number;
+      /** Bytes of the block, rounding included. */
+      bytes: number;
+      /** Whether the program holds it, a thread keeps it at hand, or it is on its way or shared. */
+      state: 'used' | 'stocked' | 'handedOver' | 'shared';
+    }[];
   }[];
 }

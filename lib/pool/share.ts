@@ -58,6 +58,12 @@ export class SharedBlock {
    * This thread is done with it. An ArrayBuffer is detached at once; a SharedArrayBuffer cannot be, and is only let go of. What
    * is never released is let go of when the garbage collector finds it, or the thread ends.
    * @throws BuddyMallocError `ERR_DOUBLE_FREE` if it was released before
+   * @example
+   * const pool = createPool();
+   * const shared = pool.share(pool.alloc(64));
+   * shared.release();
+   * pool.stats().usedBlocks; // 0
+   * pool.destroy();
    */
   release(): void {
     const buffer = this.#buffer;

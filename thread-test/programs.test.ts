@@ -12,7 +12,7 @@ const LIBRARY = join(OUT, 'Release/libbuddymalloc.so');
 const PROGRAMS = [
   { name: 'producer-consumer', scale: 50_000, full: 5_000_000 },
   { name: 'strangers', scale: 50_000, full: 5_000_000 },
-  { name: 'thread-churn', scale: 10_000, full: 100_000 },
+  { name: 'thread-churn', scale: 100_000, full: 1_000_000 },
   { name: 'fork-storm', scale: 500, full: 10_000 },
   { name: 'owner-ended', scale: 30, full: 1000 },
   { name: 'long-run', scale: 3000, full: 300_000 },

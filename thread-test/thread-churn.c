@@ -1,4 +1,4 @@
-/* thread-churn.c: 10,000 threads, a few at a time; each leaves blocks behind for later ones. */
+/* thread-churn.c: 100,000 threads, a few at a time; each leaves blocks behind for later ones. */
 #include "scene.h"
 
 enum { AT_ONCE = 4, LEFT_BEHIND = 2048 };
@@ -16,7 +16,7 @@ static void *live_briefly(void *argument) {
 }
 
 int main(int argc, char **argv) {
-  size_t generations = scene_scale(argc, argv, 10000) / AT_ONCE;
+  size_t generations = scene_scale(argc, argv, 100000) / AT_ONCE;
   scene_begin();
   for (size_t generation = 0; generation < generations; generation++) {
     pthread_t threads[AT_ONCE];

@@ -37,6 +37,7 @@
       'csrc/remote.c',
       'csrc/slot.c',
       'csrc/stats.c',
+      'csrc/sys.c',
       'csrc/thread.c',
       'csrc/trim.c',
       'csrc/walk.c',

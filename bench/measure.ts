@@ -23,8 +23,17 @@ export function roundsOf(plan: Plan, workload: Workload): number {
   return Math.min(plan.rounds, workload.roundsMax ?? plan.rounds);
 }
 
+/** What has its turn in each round. */
+export function fieldOf(plan: Plan, workload: Workload): Allocator[] {
+  return workload.ways?.map((name) => ({ name })) ?? plan.allocators;
+}
+
+function runsOf(plan: Plan, workload: Workload): number {
+  return roundsOf(plan, workload) * fieldOf(plan, workload).length;
+}
+
 export function runsIn(plan: Plan): number {
-  return plan.workloads.reduce((sum, workload) => sum + roundsOf(plan, workload) * plan.allocators.length, 0);
+  return plan.workloads.reduce((sum, workload) => sum + runsOf(plan, workload), 0);
 }
 
 /** Each round begins with another allocator, so that none always follows the same one. */
@@ -43,10 +52,11 @@ async function measureOne(
   done: number,
 ): Promise<Measured> {
   const measured: Measured = { workload, samples: new Map(), failures: new Map() };
-  for (const allocator of plan.allocators) measured.samples.set(allocator.name, []);
+  const field = fieldOf(plan, workload);
+  for (const allocator of field) measured.samples.set(allocator.name, []);
   const total = runsIn(plan);
   for (let round = 0; round < roundsOf(plan, workload); round++) {
-    for (const allocator of turnsOf(plan.allocators, round)) {
+    for (const allocator of turnsOf(field, round)) {
       watcher.running({ done: done++, total, workload, round, allocator });
       if (measured.failures.has(allocator.name) || plan.stop?.aborted) continue;
       try {
@@ -68,7 +78,7 @@ export async function measure(plan: Plan, watcher: Watcher, run: Runner = launch
     if (plan.stop?.aborted) break;
     await workload.prepare?.(plan.place);
     const measured = await measureOne(plan, workload, watcher, run, done);
-    done += roundsOf(plan, workload) * plan.allocators.length;
+    done += runsOf(plan, workload);
     results.push(measured);
     watcher.finished(measured);
   }
@@ -78,6 +88,6 @@ export async function measure(plan: Plan, watcher: Watcher, run: Runner = launch
 function launcherFor(plan: Plan): Runner {
   return (allocator, workload) => {
     const system = workload.linkedWithAllocator ? plan.systemLibrary : undefined;
-    return launch(allocator, workload.command(plan.place), system);
+    return launch(allocator, workload.command(plan.place, allocator.name), system);
   };
 }

@@ -1,6 +1,6 @@
 /** What the parts of the bench hand to each other. */
 
-export const GROUPS = ['patterns', 'programs', 'node', 'memory', 'latency', 'growth'] as const;
+export const GROUPS = ['patterns', 'programs', 'node', 'memory', 'latency', 'growth', 'pool'] as const;
 export type Group = (typeof GROUPS)[number];
 
 /** The allocator that the bench is about; all others are rivals. */
@@ -53,8 +53,13 @@ export interface Workload {
   roundsMax?: number;
   /** True if the program is linked with an allocator of its own: the system's has then to be preloaded too. */
   linkedWithAllocator?: boolean;
+  /**
+   * What is compared, where it is no allocator to preload but a way to do the same work within the program: the first is
+   * ours. `command` is given one of them.
+   */
+  ways?: readonly string[];
   prepare?(place: Place): Promise<void>;
-  command(place: Place): Command;
+  command(place: Place, way: string): Command;
 }
 
 /** One run: what the launcher measured, and the figures that the program itself printed as JSON. */

@@ -3,9 +3,14 @@ import ora from 'ora';
 import type { Watcher } from './measure.ts';
 import { BASELINE, type Measured, OURS } from './model.ts';
 import { formatRatio, formatValue } from './report/table.ts';
-import { METRICS, medianOf, ratioOf } from './statistics.ts';
+import { METRICS, medianOf, ratioOf, timeOf } from './statistics.ts';
 
 function summary(measured: Measured): string {
+  const [, rival] = measured.workload.ways ?? [];
+  if (rival !== undefined) {
+    const ratio = formatRatio(ratioOf(measured, OURS, rival, timeOf));
+    return `${measured.workload.name}: of the time of ${rival} ${ratio}`;
+  }
   const cpu = formatValue('cpu', medianOf(measured, OURS, METRICS.cpu));
   const time = formatRatio(ratioOf(measured, OURS, BASELINE, METRICS.cpu));
   const memory = formatRatio(ratioOf(measured, OURS, BASELINE, METRICS.rss));

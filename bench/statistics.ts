@@ -12,6 +12,14 @@ export const METRICS = {
 
 export type MetricName = keyof typeof METRICS;
 
+/** A figure that the program printed; NaN where it printed none, which no median survives as a ratio. */
+export const figure =
+  (name: string): Metric =>
+  (sample: Sample) => {
+    const value = sample.figures[name];
+    return typeof value === 'number' ? value : Number.NaN;
+  };
+
 /** A run and its repetition that differ by more than this cannot tell two allocators apart. */
 export const NOISE_LIMIT = 0.05;
 
@@ -20,6 +28,15 @@ export function medianOf(measured: Measured, allocator: string, metric: Metric):
   const values = measured.samples.get(allocator)?.map(metric) ?? [];
   return values.length > 0 ? median(values) : undefined;
 }
+
+/** The best of the rounds: where a machine is busy it can only make a program take more. */
+export function leastOf(measured: Measured, allocator: string, metric: Metric): number | undefined {
+  const values = measured.samples.get(allocator)?.map(metric).filter(Number.isFinite) ?? [];
+  return values.length > 0 ? Math.min(...values) : undefined;
+}
+
+/** What a way of a program took: for one call, or for all the work. */
+export const timeOf: Metric = (sample) => Number(sample.figures['ns'] ?? sample.figures['ms']);
 
 /** (largest - smallest) / median of one allocator's samples; 0 for a single sample. */
 export function spreadOf(measured: Measured, allocator: string, metric: Metric): number {
@@ -81,4 +98,9 @@ export function noiseOf(measured: Measured, metric: Metric): number | undefined 
 /** True where the machine was too noisy to tell: the same allocator, run twice, differed by more than the limit. */
 export function isNoisy(measured: Measured, metric: Metric): boolean {
   return (noiseOf(measured, metric) ?? 0) > NOISE_LIMIT;
+}
+
+/** The workloads that compare allocators, not ways of one program. */
+export function preloaded(results: readonly Measured[]): Measured[] {
+  return results.filter(({ workload }) => workload.ways === undefined);
 }

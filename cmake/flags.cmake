@@ -45,10 +45,12 @@ endfunction()
 
 # nodelete: a thread may still end after dlclose(), and its arena with it.
 # Bsymbolic-functions: a call inside the library takes no detour through the PLT.
+# gc-sections: the pool is the addon's; what the library does not call takes none of its pages.
 function(buddymalloc_link_flags target)
-  target_compile_options(${target} PRIVATE -fno-semantic-interposition -fno-plt)
+  target_compile_options(${target} PRIVATE -fno-semantic-interposition -fno-plt
+    -ffunction-sections -fdata-sections)
   target_link_options(${target} PRIVATE LINKER:-z,relro,-z,now,-z,noexecstack,-z,nodelete
-    LINKER:-Bsymbolic-functions LINKER:--as-needed
+    LINKER:-Bsymbolic-functions,--gc-sections LINKER:--as-needed
     # See csrc/preload.c.
     LINKER:--defsym=malloc=bm_malloc,--defsym=free=bm_free)
   if(NOT BUDDYMALLOC_SANITIZE)

@@ -4,6 +4,7 @@
 
 #include "arena.h"
 #include "heap.h"
+#include "slot.h"
 
 #include <stddef.h>
 
@@ -19,6 +20,17 @@ static inline void *alloc_pop(struct stock *stock, struct block *block) {
 #if !BM_UNCHECKED
   uint64_t index = (uint64_t)(uint16_t)(uintptr_t)block * stock->reciprocal >> 32;
   stock->states[index] = BLOCK_USED;
+#endif
+  return block;
+}
+
+/* The same for a medium class. */
+static inline void *alloc_pop_medium(struct stock *stock, struct block *block) {
+  stock->first = block->next;
+  stock->count--;
+#if !BM_UNCHECKED
+  const struct slot *slot = slot_of((uintptr_t)block);
+  *slot_state_at(slot, slot_product(slot, (uintptr_t)block)) = BLOCK_USED;
 #endif
   return block;
 }

@@ -5,8 +5,12 @@
  * the slot's countdown runs out: in PLACE_FULL after a few (the slot is offered again), in
  * PLACE_LISTED whenever half of what is out has come back, at last at zero (the slot goes back).
  *
+ * Of a medium class, few of whose blocks fit into a slot, it hears at every free, and puts the block into
+ * the stock. When that holds as much as a slot does, the older half goes back to the lists of their slots.
+ *
  * Owner:     the arena's thread.
- * Invariant: A1  all blocks of blocks[c] come from the slot blocks[c].current.
+ * Invariant: A1  all blocks of blocks[c] come from the slot blocks[c].current, or, if c is medium, from slots of class
+ *                c that the arena owns; `count` is their number. To their slots they are used.
  *            A2  a slot in PLACE_LISTED is on listed[its class], one in PLACE_FULL on `full`;
  *                one in PLACE_CURRENT is blocks[its class].current.
  *            A3  a slot in PLACE_LISTED has a free or a purged block.
@@ -44,12 +48,17 @@ void arena_sync(struct arena *arena, struct slot *slot) {
   slot->countdown_from = slot->countdown;
 }
 
+/* Be told after so many frees; of a medium class, of each. */
+static void await(struct slot *slot, uint32_t frees) {
+  slot_set_countdown(slot, block_is_medium(slot->class) ? 1 : frees);
+}
+
 /* The current slot has nothing left: await the return of a few of its blocks. */
 static void set_full(struct arena *arena, struct slot *slot) {
   uint32_t slack = slot_usable(slot) / SLACK_DIVISOR;
   slot->place = PLACE_FULL;
   slot_list_append(&arena->full, slot);
-  slot_set_countdown(slot, slack > 1 ? (slack < slot->used ? slack : slot->used) : 1);
+  await(slot, slack > 1 ? (slack < slot->used ? slack : slot->used) : 1);
 }
 
 static void list(struct arena *arena, struct slot *slot) {
@@ -70,35 +79,106 @@ static void read_clock(struct arena *arena) {
   arena->events = 0;
 }
 
-void arena_slot_event(struct arena *arena, struct slot *slot) {
-  arena_sync(arena, slot);
+static int is_idle(const struct arena *arena, const struct slot *slot) {
+  return slot->used <= slot_usable(slot) / ORPHAN_DIVISOR && arena->now - slot->stamp >= IDLE_SLOT_MS;
+}
+
+/* Blocks came back to the slot, and `used` is up to date. Returns 0 if that was the last, and the slot went. */
+static int settle(struct arena *arena, struct slot *slot) {
   if (slot->place == PLACE_FULL) {
     slot_list_remove(&arena->full, slot);
     list(arena, slot);
   }
+  if (slot->used > 0) {
+    await(slot, slot->used > 8 ? slot->used / 2 : slot->used);
+    return 1;
+  }
+  /* One free slot of each class is kept, so that a burst at its edge costs no system call. */
   struct slot_list *listed = &arena->listed[slot->class];
-  if (slot->used == 0) {
-    /* One free slot of each class is kept, so that a burst at its edge costs no system call. */
-    read_clock(arena);
-    if (listed->first == listed->last && slot->purged == 0 && arena->now - slot->stamp < IDLE_SLOT_MS) {
-      slot_set_countdown(slot, COUNTDOWN_NEVER);
-      return;
+  read_clock(arena);
+  if (listed->first == listed->last && slot->purged == 0 && arena->now - slot->stamp < IDLE_SLOT_MS) {
+    await(slot, COUNTDOWN_NEVER);
+    return 1;
+  }
+  unlink_slot(arena, slot);
+  arena_release_slot(slot);
+  purge_notice();
+  return 0;
+}
+
+/* Let others have the slot, which has nothing in stock. */
+static void give_away(struct arena *arena, struct slot *slot) {
+  unlink_slot(arena, slot);
+  orphan_give(slot);
+  purge_notice();
+}
+
+/* ---- The stock of a medium class --------------------------------------------------- */
+
+/* Take `block`, the first of those in stock from `rest` on, and those behind it back to their slots. */
+static void put_back(struct arena *arena, unsigned class, struct block **rest) {
+  struct block *block = *rest;
+  *rest = NULL;
+  while (block != NULL) {
+    struct block *next = block->next;
+    struct slot *slot = slot_of((uintptr_t)block);
+    block->next = slot->free;
+    slot->free = block;
+    slot->used--;
+    arena->blocks[class].count--;
+    arena->handed--;
+    settle(arena, slot);
+    block = next;
+  }
+}
+
+/* Now and then the stocks of medium classes go back to their slots, and those that are idle away. */
+static void tidy(struct arena *arena) {
+  if (arena->now - arena->tidied < IDLE_SLOT_MS) return;
+  arena->tidied = arena->now;
+  for (unsigned class = SMALL_CLASS_COUNT; class < CLASS_COUNT; class++) {
+    put_back(arena, class, &arena->blocks[class].first);
+    uint32_t next;
+    for (uint32_t number = arena->listed[class].first; number != 0; number = next) {
+      struct slot *slot = slot_at(number);
+      next = slot->next;
+      if (is_idle(arena, slot)) give_away(arena, slot);
     }
-    unlink_slot(arena, slot);
-    arena_release_slot(slot);
-    purge_notice();
+  }
+}
+
+/* The older half of the stock goes back. */
+static NOINLINE void overflow(struct arena *arena, unsigned class) {
+  struct stock *stock = &arena->blocks[class];
+  struct block **rest = &stock->first;
+  for (size_t kept = 0; kept < stock->count / 2; kept++) rest = &(*rest)->next;
+  put_back(arena, class, rest);
+  if (++arena->events < EVENTS_PER_TICK) return;
+  read_clock(arena);
+  tidy(arena);
+}
+
+static NOINLINE void small_event(struct arena *arena, struct slot *slot) {
+  arena_sync(arena, slot);
+  if (!settle(arena, slot) || slot->used > slot_usable(slot) / ORPHAN_DIVISOR) return;
+  read_clock(arena);
+  if (is_idle(arena, slot)) give_away(arena, slot);
+}
+
+void arena_slot_event(struct arena *arena, struct slot *slot) {
+  unsigned class = slot->class;
+  if (!block_is_medium(class)) {
+    small_event(arena, slot);
     return;
   }
-  if (slot->used <= slot_usable(slot) / ORPHAN_DIVISOR) {
-    read_clock(arena);
-    if (arena->now - slot->stamp >= IDLE_SLOT_MS) {
-      unlink_slot(arena, slot);
-      orphan_give(slot);
-      purge_notice();
-      return;
-    }
-  }
-  slot_set_countdown(slot, slot->used > 8 ? slot->used / 2 : slot->used);
+  struct stock *stock = &arena->blocks[class];
+  struct block *block = slot->free;
+  slot->free = block->next;
+  slot->countdown = 1;
+  block->next = stock->first;
+  stock->first = block;
+  arena->recycled++;
+  if (UNLIKELY(++stock->count >= block_classes[class].capacity)) overflow(arena, class);
 }
 
 void arena_accept(struct arena *arena, struct slot *slot, struct block *block) {
@@ -117,6 +197,7 @@ static int hand_out(struct arena *arena, struct slot *slot, struct block *first,
   slot->stamp = arena->now;
   arena->handed += count;
   arena->blocks[slot->class].first = first;
+  if (block_is_medium(slot->class)) arena->blocks[slot->class].count = count;
   return 1;
 }
 
@@ -151,7 +232,7 @@ static int is_short(struct arena *arena, const struct slot *slot) {
 
 int arena_take(struct arena *arena, struct slot *slot) {
   arena_sync(arena, slot);
-  slot_set_countdown(slot, COUNTDOWN_NEVER);
+  await(slot, COUNTDOWN_NEVER);
   return UNLIKELY(is_short(arena, slot)) ? carve(arena, slot) : hand_out_list(arena, slot);
 }
 
@@ -165,8 +246,10 @@ static void set_current(struct arena *arena, struct slot *slot) {
     set_full(arena, old);
   }
   slot->place = PLACE_CURRENT;
-  *stock = (struct stock){.states = slot->states, .reciprocal = slot->reciprocal, .current = slot};
-  slot_set_countdown(slot, COUNTDOWN_NEVER);
+  stock->current = slot;
+  stock->reciprocal = slot->reciprocal;
+  if (!block_is_medium(slot->class)) stock->states = slot->states;
+  await(slot, COUNTDOWN_NEVER);
 }
 
 /* Serve from a slot that was listed somewhere: it has free or purged blocks. */
@@ -177,9 +260,13 @@ static int serve(struct arena *arena, struct slot *slot) {
   return hand_out_list(arena, slot);
 }
 
-/* Return the stock of one class to the slot it came from. */
+/* Return the stock of one class to the slots it came from. */
 static void return_stock(struct arena *arena, unsigned class) {
   struct slot *slot = arena->blocks[class].current;
+  if (block_is_medium(class)) {
+    put_back(arena, class, &arena->blocks[class].first);
+    return;
+  }
   if (slot == NULL) return;
   arena_sync(arena, slot);
   struct block *block = arena->blocks[class].first;
@@ -201,9 +288,11 @@ static struct slot *recut(struct arena *arena) {
     struct slot *slot = arena->blocks[class].current;
     uint32_t stock = 0;
     if (slot == NULL) continue;
-    for (const struct block *block = arena->blocks[class].first; block != NULL; block = block->next) stock++;
-    if (slot->used - slot_returned(slot) != stock) continue;
+    for (const struct block *block = arena->blocks[class].first; block != NULL; block = block->next)
+      stock += slot_of((uintptr_t)block) == slot;
+    if (slot->used != stock) continue;
     return_stock(arena, class);
+    if (arena->blocks[class].current != slot) continue; /* it went back to the heap */
     unlink_slot(arena, slot);
     return slot;
   }
@@ -228,9 +317,12 @@ int arena_refill(struct arena *arena, unsigned class) {
       remote_flush(arena);
     }
     purge_tick(arena->now);
+    tidy(arena);
+    slot = arena->blocks[class].current;
   }
   if (remote_waiting(arena)) {
     remote_drain(arena);
+    if (arena->blocks[class].first != NULL) return 1; /* a medium block came home */
     slot = arena->blocks[class].current;
     if (slot != NULL && slot->free != NULL) return arena_take(arena, slot);
   }
@@ -268,7 +360,7 @@ uint64_t arena_stock(const struct arena *arena) {
 }
 
 void arena_flush(struct arena *arena) {
-  large_drop_kept(arena);
+  large_drop_all(arena);
   remote_flush(arena);
   remote_drain(arena);
   for (unsigned class = 0; class < CLASS_COUNT; class++) {
@@ -286,7 +378,7 @@ void arena_flush(struct arena *arena) {
         unlink_slot(arena, slot);
         arena_release_slot(slot);
       } else {
-        slot_set_countdown(slot, slot->used);
+        await(slot, slot->used);
       }
       slot = next;
     }

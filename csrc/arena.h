@@ -17,13 +17,17 @@ enum arena_life {
   ARENA_LIVE = 1
 };
 
-/* The free blocks of one class that the next requests pop, all of them from one slot, and what it takes
- * to find their state bytes: nothing is read at a block but its link. */
+/* The free blocks of one class that the next requests pop. Those of a small class are all from one slot, with what
+ * it takes to find their state bytes: nothing is read at a block but its link. Those of a medium class are
+ * from any of the arena's slots, the one that was freed last first: few fit into a slot, and the last is the warmest. */
 struct stock {
   struct block *first;
-  uint8_t *states;      /* of the slot */
+  union {
+    uint8_t *states; /* small: of the slot */
+    size_t count;    /* medium: blocks in stock */
+  };
   uint64_t reciprocal;  /* of the class */
-  struct slot *current; /* the slot; NULL if there was none yet */
+  struct slot *current; /* the slot served from last; NULL if there was none yet */
 };
 static_assert(sizeof(struct stock) == 32, "a stock is found by a shift, and lies in one cache line");
 
@@ -45,20 +49,23 @@ struct arena {
   struct slot_list full;               /* slots in PLACE_FULL */
   uint64_t handed;   /* blocks ever moved into the stock */
   uint64_t returned; /* frees that slots told of (slot_returned() has the rest) */
-  uint64_t drained;  /* of those: frees by other threads */
+  uint64_t recycled; /* blocks of medium classes put into the stock by free(): part of neither */
+  uint64_t drained;  /* of those that came back: frees by other threads */
   uint64_t sent;     /* frees of others' blocks by this thread */
   uint64_t large_allocs, large_frees; /* by way of `kept` */
   uint32_t short_takes; /* refills of fewer than SHORT_TAKE blocks */
   uint32_t events;   /* slow steps since the clock was last read */
   uint32_t now;      /* ms, as last read */
+  uint32_t tidied;   /* ms, when the stocks of medium classes were last put back */
   uint32_t flushed;  /* ms, when out[] was last sent for its age */
   uint32_t batch_count;
   struct batch *batches;               /* empty ones in store (remote.c) */
   struct outgoing out[REMOTE_OWNERS];  /* frees of others' blocks, by their owner's number */
   struct arena *next;                  /* in arenas.all */
   struct arena *next_idle;             /* in arenas.idle */
-  struct slot *kept;      /* a freed large block for the next request (large.c); purge.c may take it */
-  struct slot *kept_seen; /* its value when purge.c last looked; purge_lock */
+  struct slot *kept[KEPT_SLOTS_MAX];      /* freed large blocks, by their slots less 1 (large.c); purge.c may take them */
+  struct slot *kept_seen[KEPT_SLOTS_MAX]; /* their values when purge.c last looked; purge_lock */
+  uint32_t kept_slots;                    /* in kept[], at most: purge.c does not tell */
   _Alignas(CACHE_LINE) uintptr_t remote; /* the queue of blocks that others freed; any thread pushes (remote.c) */
 };
 
@@ -92,7 +99,7 @@ int arena_take(struct arena *arena, struct slot *slot);
 void arena_init(struct arena *arena);
 /* Fill the empty stock of the class; 1, or 0 without memory. */
 int arena_refill(struct arena *arena, unsigned class);
-/* The slot's countdown has run out. Requires the caller to own the slot. */
+/* The slot's countdown has run out, with `slot->free` the block that came back last. Requires the caller to own the slot. */
 void arena_slot_event(struct arena *arena, struct slot *slot);
 /* Take a block that another thread freed into the slot it belongs to. */
 void arena_accept(struct arena *arena, struct slot *slot, struct block *block);

@@ -79,6 +79,8 @@ static inline unsigned block_medium_class(size_t size) {
   return SMALL_CLASS_COUNT + 8 + (order - 13) * 5 + sixteenths / 2 + (sixteenths != 0);
 }
 
+static inline int block_is_medium(unsigned class) { return class >= SMALL_CLASS_COUNT; }
+
 /* The class of a request of 0 .. SLOT_BLOCK_MAX bytes. */
 static inline unsigned block_class_of(size_t size) {
   return size <= SMALL_MAX ? block_step_class[(size + 15) >> 4] : block_medium_class(size);

@@ -137,11 +137,15 @@ static void check_cut(const struct slot *slot) {
   }
 #if !BM_UNCHECKED
   uint32_t stock = 0;
-  if (slot->place == PLACE_CURRENT && owner->blocks[slot->class].current == slot)
+  if (block_is_medium(slot->class)) {
+    for (const struct block *block = owner->blocks[slot->class].first; block != NULL; block = block->next)
+      stock += slot_of((uintptr_t)block) == slot;
+  } else if (slot->place == PLACE_CURRENT && owner->blocks[slot->class].current == slot) {
     for (const struct block *block = owner->blocks[slot->class].first; block != NULL && stock <= slot->fresh; block = block->next) {
       expect(slot_of((uintptr_t)block) == slot, "A1 the stock comes from the current slot", block);
       stock++;
     }
+  }
   expect(states[BLOCK_FREE] == listed + stock, "S2 every free block is listed or in stock", slot);
   expect(states[BLOCK_PURGED] == slot->purged, "S3 the purged blocks are counted", slot);
 #endif
@@ -149,12 +153,26 @@ static void check_cut(const struct slot *slot) {
   check_place(slot, owner);
 }
 
+static void check_medium(const struct arena *arena, unsigned class) {
+  size_t count = 0;
+  for (const struct block *block = arena->blocks[class].first; block != NULL && count <= CHUNK_SLOTS; block = block->next) {
+    const struct slot *slot = slot_of((uintptr_t)block);
+    expect(slot_owner(slot) == arena && slot->class == class, "A1 the stock comes from the arena's slots of the class", block);
+    count++;
+  }
+  expect(count == arena->blocks[class].count && (count == 0 || count < block_classes[class].capacity),
+         "A1 the stock of a medium class is counted", arena);
+}
+
 static void check_arenas(void) {
   for (const struct arena *arena = arenas.all; arena != NULL; arena = arena->next) {
-    const struct slot *kept = arena->kept;
-    expect(kept == NULL || kept->kind == SLOT_KEPT, "L2 what an arena keeps is a kept block", kept);
+    for (uint32_t i = 0; i < KEPT_SLOTS_MAX; i++) {
+      const struct slot *kept = arena->kept[i];
+      expect(kept == NULL || (kept->kind == SLOT_KEPT && kept->used == i + 1), "L2 what an arena keeps is a kept block", kept);
+      expect(kept == NULL || arena->life != ARENA_IDLE, "A5 an idle arena owns nothing", arena);
+    }
+    for (unsigned class = SMALL_CLASS_COUNT; class < CLASS_COUNT; class++) check_medium(arena, class);
     if (arena->life != ARENA_IDLE) continue;
-    expect(kept == NULL, "A5 an idle arena owns nothing", arena);
     for (unsigned class = 0; class < CLASS_COUNT; class++)
       expect(arena->blocks[class].first == NULL && arena->blocks[class].current == NULL && arena->listed[class].first == 0,
              "A5 an idle arena owns nothing", arena);

@@ -38,6 +38,13 @@
 #ifndef LARGE_MAX
 #define LARGE_MAX (2u << 20)
 #endif
+/* An arena keeps freed blocks of at most so many slots, one of each size, and at most so many slots of them. */
+#ifndef KEPT_SLOTS_MAX
+#define KEPT_SLOTS_MAX 16u
+#endif
+#ifndef KEPT_TOTAL_MAX
+#define KEPT_TOTAL_MAX 24u
+#endif
 /* Requests up to here find their class through a table of 16-byte steps. */
 #ifndef SMALL_MAX
 #define SMALL_MAX 1024u

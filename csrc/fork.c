@@ -89,7 +89,7 @@ static void take_home(struct arena *mine, struct slot *slot) {
 }
 
 static void forget(struct arena *arena) {
-  large_drop_kept(arena);
+  large_drop_all(arena);
   struct arena *next = arena->next;
   uint32_t number = arena->number;
   memset(arena, 0, sizeof *arena);

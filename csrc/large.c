@@ -1,12 +1,12 @@
 /* large.c: blocks of whole slots: a power of two of them whose last eighths were given back.
  *
- * The arena that frees one keeps it until it frees the next, so that a program that takes and gives
- * one size again and again needs no lock.
+ * The arena that frees one keeps it until it frees the next of its size, or too much is kept, so that a program that
+ * takes and gives the same sizes again and again needs no lock.
  *
  * Owner:     heap.lock; a block's `kind` and `used` are also written by whoever has the block.
  * Invariant: L1  a block's first slot has kind SLOT_LARGE (or SLOT_KEPT) and `used` slots, of which the
  *                others have kind SLOT_REST; none has an owner.
- *            L2  arena.kept is NULL or a block of kind SLOT_KEPT; every such block is some arena's.
+ *            L2  arena.kept[n - 1] is NULL or a block of n slots of kind SLOT_KEPT; every such block is some arena's.
  * Cost:      two or three atomic operations, or chunk_take() and chunk_give(). */
 #include "large.h"
 
@@ -16,17 +16,16 @@
 #include "os.h"
 #include "purge.h"
 
-/* A block of at most so many slots is kept by the arena that frees it. */
-#define KEPT_SLOTS_MAX 16u
-
-/* The arena's kept block if it has `count` slots, taken; else NULL. */
+/* The arena's kept block of `count` slots, taken; or NULL. */
 static struct slot *take_kept(struct arena *arena, uint32_t count) {
-  struct slot *slot = __atomic_load_n(&arena->kept, __ATOMIC_RELAXED);
-  if (slot == NULL || slot->used != count) return NULL;
+  if (count > KEPT_SLOTS_MAX) return NULL;
+  struct slot **kept = &arena->kept[count - 1];
+  if (__atomic_load_n(kept, __ATOMIC_RELAXED) == NULL) return NULL;
   /* acq_rel: purge.c may take it instead. Nobody else puts one in, so what is taken here is what was
    * loaded, or NULL. */
-  slot = __atomic_exchange_n(&arena->kept, NULL, __ATOMIC_ACQ_REL);
+  struct slot *slot = __atomic_exchange_n(kept, NULL, __ATOMIC_ACQ_REL);
   if (slot == NULL) return NULL;
+  arena->kept_slots -= count;
   arena->large_allocs++;
   __atomic_store_n(&slot->kind, SLOT_LARGE, __ATOMIC_RELAXED);
   return slot;
@@ -37,26 +36,35 @@ void *large_take_kept(size_t size) {
   return slot == NULL ? NULL : (void *)slot_base(slot);
 }
 
-/* Keep a block that was freed; returns the one kept until now, or NULL. */
-static struct slot *keep(struct arena *arena, struct slot *slot) {
-  arena->large_frees++;
-  if (__atomic_load_n(&arena->kept, __ATOMIC_RELAXED) == NULL) {
-    /* release: whoever takes it sees its kind. Only this thread puts one in where there is none. */
-    __atomic_store_n(&arena->kept, slot, __ATOMIC_RELEASE);
-    return NULL;
-  }
-  return __atomic_exchange_n(&arena->kept, slot, __ATOMIC_ACQ_REL);
-}
-
 static void give(struct slot *slot) {
   lock_acquire(&heap.lock);
   chunk_give(slot, slot->used);
   lock_release(&heap.lock);
 }
 
-void large_drop_kept(struct arena *arena) {
-  struct slot *slot = __atomic_exchange_n(&arena->kept, NULL, __ATOMIC_ACQ_REL);
+void large_drop_kept(struct arena *arena, uint32_t count) {
+  struct slot *slot = __atomic_exchange_n(&arena->kept[count - 1], NULL, __ATOMIC_ACQ_REL);
   if (slot != NULL) give(slot);
+}
+
+void large_drop_all(struct arena *arena) {
+  for (uint32_t count = 1; count <= KEPT_SLOTS_MAX; count++) large_drop_kept(arena, count);
+  arena->kept_slots = 0;
+}
+
+/* Keep a block that was freed; returns the one of its size kept until now, or NULL. */
+static struct slot *keep(struct arena *arena, struct slot *slot) {
+  struct slot **kept = &arena->kept[slot->used - 1];
+  arena->large_frees++;
+  if (__atomic_load_n(kept, __ATOMIC_RELAXED) != NULL) return __atomic_exchange_n(kept, slot, __ATOMIC_ACQ_REL);
+  arena->kept_slots += slot->used;
+  if (UNLIKELY(arena->kept_slots > KEPT_TOTAL_MAX)) {
+    large_drop_all(arena);
+    arena->kept_slots = slot->used;
+  }
+  /* release: whoever takes it sees its kind. Only this thread puts one in where there is none. */
+  __atomic_store_n(kept, slot, __ATOMIC_RELEASE);
+  return NULL;
 }
 
 /* Zero the slots of the bits in `dirty`, as far as they are part of the first `size` bytes. */

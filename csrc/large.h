@@ -7,12 +7,14 @@
 /* A block of at least `size` bytes aligned to `alignment` (both at most LARGE_MAX), or NULL;
  * with `zeroed` its contents are zero. */
 void *large_alloc(size_t size, size_t alignment, int zeroed);
-/* The block that the calling thread freed last, if a request of `size` bytes gets such a one; else NULL. */
+/* A block that the calling thread freed and kept, of the size that a request of `size` bytes gets; else NULL. */
 void *large_take_kept(size_t size);
 /* Free the large block that begins at `address` in `slot`; fatal if none does. */
 void large_free(struct slot *slot, void *address);
-/* Give back what the arena keeps. */
-void large_drop_kept(struct arena *arena);
+/* Give back the block of `count` slots that the arena keeps, if it does; any thread may. */
+void large_drop_kept(struct arena *arena, uint32_t count);
+/* Give back all that the arena keeps; its owner, or whoever holds arenas.lock if it has none. */
+void large_drop_all(struct arena *arena);
 /* Make the block larger or smaller where it is; 1, or 0 with nothing changed. */
 int large_resize(struct slot *slot, size_t size);
 static inline size_t large_usable(const struct slot *slot) { return (size_t)slot->used * SLOT_BYTES; }

@@ -32,12 +32,16 @@ static COLD void *out_of_memory(void) {
   return NULL;
 }
 
+static void *pop(struct stock *stock, unsigned class) {
+  return block_is_medium(class) ? alloc_pop_medium(stock, stock->first) : alloc_pop(stock, stock->first);
+}
+
 static void *try_class(unsigned class) {
   struct arena *arena = thread_arena();
   if (arena == NULL) return NULL;
   struct stock *stock = &arena->blocks[class];
   int filled = stock->first != NULL || arena_refill(arena, class);
-  void *address = filled ? alloc_pop(stock, stock->first) : NULL;
+  void *address = filled ? pop(stock, class) : NULL;
   thread_leave_late();
   return address;
 }
@@ -47,7 +51,7 @@ static NOINLINE void *alloc_slow(unsigned class) {
   struct stock *stock = &arena->blocks[class];
   if (stock->current != NULL && stock->current->free != NULL) {
     arena_take(arena, stock->current);
-    return alloc_pop(stock, stock->first);
+    return pop(stock, class);
   }
   void *address = try_class(class);
   if (LIKELY(address != NULL)) return address;
@@ -56,7 +60,15 @@ static NOINLINE void *alloc_slow(unsigned class) {
   return address != NULL ? address : out_of_memory();
 }
 
+static inline void *alloc_medium(unsigned class) {
+  struct stock *stock = &arena_mine->blocks[class];
+  struct block *block = stock->first;
+  if (UNLIKELY(block == NULL)) return alloc_slow(class);
+  return alloc_pop_medium(stock, block);
+}
+
 void *alloc_class(unsigned class) {
+  if (block_is_medium(class)) return alloc_medium(class);
   struct stock *stock = &arena_mine->blocks[class];
   struct block *block = stock->first;
   if (UNLIKELY(block == NULL)) return alloc_slow(class);
@@ -86,7 +98,7 @@ static NOINLINE void *malloc_medium(size_t size) {
     void *kept = size <= LARGE_MAX ? large_take_kept(size) : NULL;
     return kept != NULL ? kept : alloc_beyond(size, 1, 0);
   }
-  return alloc_class(block_medium_class(size));
+  return alloc_medium(block_medium_class(size));
 }
 
 /* Hot path: at most 20 instructions, two branches, no atomic read-modify-write. */

@@ -7,13 +7,13 @@
 #include "os.h"
 
 #include "client.h"
+#include "sys.h"
 
 #include <assert.h>
 #include <errno.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/resource.h>
-#include <sys/sysinfo.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -43,9 +43,7 @@ void *os_sbrk(size_t bytes) {
 void *os_break(void) { return os_sbrk(0); }
 
 static void *map(void *address, size_t bytes, int protection, int flags) {
-  int saved_errno = errno;
-  void *result = mmap(address, bytes, protection, MAP_PRIVATE | MAP_ANONYMOUS | flags, -1, 0);
-  errno = saved_errno;
+  void *result = sys_mmap(address, bytes, protection, MAP_PRIVATE | MAP_ANONYMOUS | flags);
   return result == MAP_FAILED ? NULL : result;
 }
 
@@ -74,27 +72,14 @@ void *os_reserve(size_t bytes) { return map(NULL, bytes, PROT_NONE, MAP_NORESERV
 
 void *os_map_closed(size_t bytes) { return map(NULL, bytes, PROT_READ, MAP_NORESERVE); }
 
-int os_open(void *address, size_t bytes) {
-  int saved_errno = errno;
-  int result = mprotect(address, bytes, PROT_READ | PROT_WRITE);
-  errno = saved_errno;
-  return result;
-}
+int os_open(void *address, size_t bytes) { return sys_mprotect(address, bytes, PROT_READ | PROT_WRITE); }
 
 int os_unmap(void *address, size_t bytes) {
-  int saved_errno = errno;
   client_give_back(address, bytes);
-  int result = munmap(address, bytes);
-  errno = saved_errno;
-  return result;
+  return sys_munmap(address, bytes);
 }
 
-int os_purge(void *address, size_t bytes) {
-  int saved_errno = errno;
-  int result = madvise(address, bytes, MADV_DONTNEED);
-  errno = saved_errno;
-  return result;
-}
+int os_purge(void *address, size_t bytes) { return sys_madvise(address, bytes, MADV_DONTNEED); }
 
 /* Of so many bytes at a time it is asked whether they are in memory; of less they are simply written. */
 #define ZERO_STEP ((size_t)1 << 20)
@@ -102,10 +87,7 @@ int os_purge(void *address, size_t bytes) {
 static int is_mostly_absent(void *address, size_t bytes) {
   unsigned char present[ZERO_STEP / 4096]; /* no page is smaller */
   size_t pages = bytes / OS_PAGE, count = 0;
-  int saved_errno = errno;
-  int failed = mincore(address, bytes, present);
-  errno = saved_errno;
-  if (failed) return 0;
+  if (sys_mincore(address, bytes, present) != 0) return 0;
   for (size_t i = 0; i < pages; i++) count += present[i] & 1u;
   return count < pages / 4;
 }
@@ -126,22 +108,16 @@ void os_zero(void *address, size_t bytes) {
 }
 
 void os_hugepages(void *address, size_t bytes, int wanted) {
-  int saved_errno = errno;
-  madvise(address, bytes, wanted ? MADV_HUGEPAGE : MADV_NOHUGEPAGE);
-  errno = saved_errno;
+  sys_madvise(address, bytes, wanted ? MADV_HUGEPAGE : MADV_NOHUGEPAGE);
 }
 
 void os_dontdump(void *address, size_t bytes) {
-  int saved_errno = errno;
-  madvise(address, bytes, MADV_DONTDUMP);
-  errno = saved_errno;
+  sys_madvise(address, bytes, MADV_DONTDUMP);
 }
 
 void *os_remap(void *address, size_t old_bytes, size_t new_bytes, int may_move) {
-  int saved_errno = errno;
   client_give_back(address, old_bytes);
-  void *result = mremap(address, old_bytes, new_bytes, may_move ? MREMAP_MAYMOVE : 0);
-  errno = saved_errno;
+  void *result = sys_mremap(address, old_bytes, new_bytes, may_move ? MREMAP_MAYMOVE : 0);
   return result == MAP_FAILED ? NULL : result;
 }
 
@@ -150,6 +126,8 @@ uint32_t os_now_ms(void) {
   clock_gettime(CLOCK_MONOTONIC_COARSE, &now);
   return (uint32_t)((uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000);
 }
+
+uint32_t os_first_ms(void) { return (uint32_t)sys_now_ms(); }
 
 /* The instructions before the last change nothing; valgrind knows the sequence and puts its answer into a register
  * (valgrind.h, which need not be there for it). */
@@ -175,21 +153,11 @@ int os_is_simulated(void) {
 }
 
 size_t os_memory(void) {
-  struct sysinfo info;
-  int saved_errno = errno;
-  int failed = sysinfo(&info);
-  errno = saved_errno;
-  return failed ? (size_t)1 << 32 : (size_t)info.totalram * info.mem_unit;
+  size_t bytes = sys_memory();
+  return bytes != 0 ? bytes : (size_t)1 << 32;
 }
 
-static_assert(RLIM_INFINITY >= SIZE_MAX, "no limit is not taken for one");
-
 size_t os_address_limit(void) {
-  struct rlimit limit;
-  size_t least = SIZE_MAX;
-  int saved_errno = errno;
-  if (getrlimit(RLIMIT_AS, &limit) == 0 && limit.rlim_cur < least) least = (size_t)limit.rlim_cur;
-  if (getrlimit(RLIMIT_DATA, &limit) == 0 && limit.rlim_cur < least) least = (size_t)limit.rlim_cur;
-  errno = saved_errno;
-  return least;
+  size_t addresses = sys_limit(RLIMIT_AS), data = sys_limit(RLIMIT_DATA);
+  return addresses < data ? addresses : data;
 }

@@ -43,6 +43,8 @@ void os_dontdump(void *address, size_t bytes);
 void *os_remap(void *address, size_t old_bytes, size_t new_bytes, int may_move);
 /* Milliseconds of a monotonic clock of coarse steps; wraps. */
 uint32_t os_now_ms(void);
+/* The same by a system call, for a thread's first look. */
+uint32_t os_first_ms(void);
 /* 1 under valgrind, whose break has little room and takes the zeros there for undefined bytes. */
 int os_is_simulated(void);
 /* Bytes of physical memory; bytes that RLIMIT_AS and RLIMIT_DATA allow, or SIZE_MAX. */

@@ -67,9 +67,11 @@ static size_t purgeable(void) {
 /* What arenas have kept since the last look goes back to the heap, to be purged in its turn. */
 static void drop_kept(uint32_t delay) {
   for (struct arena *arena = __atomic_load_n(&arenas.all, __ATOMIC_ACQUIRE); arena != NULL; arena = arena->next) {
-    struct slot *kept = __atomic_load_n(&arena->kept, __ATOMIC_RELAXED);
-    if (kept != NULL && (delay == 0 || kept == arena->kept_seen)) large_drop_kept(arena);
-    arena->kept_seen = kept;
+    for (uint32_t i = 0; i < KEPT_SLOTS_MAX; i++) {
+      struct slot *kept = __atomic_load_n(&arena->kept[i], __ATOMIC_RELAXED);
+      if (kept != NULL && (delay == 0 || kept == arena->kept_seen[i])) large_drop_kept(arena, i + 1);
+      arena->kept_seen[i] = kept;
+    }
   }
 }
 

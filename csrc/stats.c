@@ -69,8 +69,8 @@ static const struct arena *first_arena(void) { return __atomic_load_n(&arenas.al
 /* Allocations and frees by way of one arena. A block on its way home was freed, though its slot has
  * not heard of it. */
 static void add_requests(const struct arena *arena, uint64_t *allocs, uint64_t *frees) {
-  *allocs += arena->handed - arena_stock(arena) + arena->large_allocs;
-  *frees += arena->returned - arena->drained + arena->sent + arena->large_frees;
+  *allocs += arena->handed + arena->recycled - arena_stock(arena) + arena->large_allocs;
+  *frees += arena->returned + arena->recycled - arena->drained + arena->sent + arena->large_frees;
 }
 
 void bm_stats(struct bm_stats *out) {

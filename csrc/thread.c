@@ -124,7 +124,7 @@ struct arena *thread_arena(void) {
   if (!heap_init()) return NULL;
   struct arena *arena = open_arena();
   if (arena == NULL) return NULL;
-  arena->now = os_now_ms();
+  arena->now = os_first_ms();
   arena->events = 0;
   arena_mine = arena;
   /* These may allocate: the arena is in place by now. */

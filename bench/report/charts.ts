@@ -78,13 +78,18 @@ export function summaryChart(results: readonly Measured[], date: Date): string {
 
 /** Every workload of a group: each allocator's median, ours being 1, on a logarithmic axis. */
 export function groupChart(group: Group, metric: MetricName, results: readonly Measured[]): string {
+  const title = metric === 'rss' ? 'peak resident memory' : 'CPU time';
+  return ratioChart(`${group}: ${title}`, METRICS[metric], results);
+}
+
+/** The same for any metric. */
+export function ratioChart(title: string, metric: Metric, results: readonly Measured[]): string {
   const names = allocatorsIn(results).filter((name) => name !== OURS);
   const rows = [...results].reverse();
-  const title = metric === 'rss' ? 'peak resident memory' : 'CPU time';
   return draw(
     {
       title: {
-        text: `${group}: ${title}`,
+        text: title,
         subtext: `ours = 1; to the right of the line: needs more than ours`,
         left: 'center',
       },
@@ -103,7 +108,7 @@ export function groupChart(group: Group, metric: MetricName, results: readonly M
           name,
           symbolSize: 9,
           itemStyle: { color: colourOf(name, allocatorsIn(results)), opacity: 0.85 },
-          data: rows.map((measured, row) => [clamp(ratioOf(measured, name, OURS, METRICS[metric])), row]),
+          data: rows.map((measured, row) => [clamp(ratioOf(measured, name, OURS, metric)), row]),
           ...(name === names[0] ? { markLine: oursLine() } : {}),
         })),
       ],

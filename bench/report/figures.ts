@@ -1,9 +1,18 @@
 /** The figures that the programs themselves printed: quantiles, and memory at several moments. */
 import { CONTROL, type Measured } from '../model.ts';
-import { medianOf } from '../statistics.ts';
+import { METRICS, medianOf } from '../statistics.ts';
+
+type Unit = 'ns' | 'ms' | 'MiB' | 'ratio';
 
 /** What each figure means to a reader; a figure that is not here is not shown. */
-const LABELS: [key: string, label: string, unit: 'ns' | 'MiB' | 'ratio'][] = [
+const LABELS: [key: string, label: string, unit: Unit][] = [
+  ['ns', 'one of them', 'ns'],
+  ['cpu_ns', 'processor time of one', 'ns'],
+  ['ns_p99', '99 % of them', 'ns'],
+  ['ms', 'all of it', 'ms'],
+  ['gc_ms', 'in the garbage collector', 'ms'],
+  ['chunk_p50_ns', 'half of the chunks', 'ns'],
+  ['chunk_p99_ns', '99 % of the chunks', 'ns'],
   ['malloc_p50', 'malloc, half of them', 'ns'],
   ['malloc_p999', 'malloc, 99.9 %', 'ns'],
   ['malloc_p99999', 'malloc, 99.999 %', 'ns'],
@@ -24,10 +33,11 @@ const LABELS: [key: string, label: string, unit: 'ns' | 'MiB' | 'ratio'][] = [
   ['rss_idle', 'memory one second later, idle', 'MiB'],
 ];
 
-function format(value: number | undefined, unit: 'ns' | 'MiB' | 'ratio'): string {
+function format(value: number | undefined, unit: Unit): string {
   if (value === undefined || !Number.isFinite(value)) return '';
   if (unit === 'MiB') return `${(value / 2 ** 20).toFixed(1)} MiB`;
   if (unit === 'ratio') return value.toFixed(2);
+  if (unit === 'ms') return `${value.toFixed(1)} ms`;
   return value >= 1e6
     ? `${(value / 1e6).toFixed(2)} ms`
     : value >= 1e4
@@ -49,5 +59,8 @@ export function figureTable(measured: Measured): FigureTable | undefined {
       ? [[label, ...values.map((value) => format(value, unit))]]
       : [];
   });
+  if (measured.workload.ways !== undefined) {
+    rows.push(['peak memory', ...names.map((name) => format(medianOf(measured, name, METRICS.rss), 'MiB'))]);
+  }
   return rows.length === 0 ? undefined : { head: [measured.workload.name, ...names], rows };
 }

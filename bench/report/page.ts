@@ -1,9 +1,10 @@
 /** One self-contained page: the targets, the summary, and the charts and figures of every group. */
 import type { Plan } from '../measure.ts';
 import { GROUPS, type Measured, OURS } from '../model.ts';
-import { isNoisy, METRICS, type MetricName, medianOf, ratioOf } from '../statistics.ts';
+import { isNoisy, METRICS, type MetricName, medianOf, preloaded, ratioOf, timeOf } from '../statistics.ts';
 import { age, curves } from '../workloads/growth.ts';
-import { ageChart, allocatorsIn, curveChart, groupChart, summaryChart } from './charts.ts';
+import { NODES, poolRow } from '../workloads/pool.ts';
+import { ageChart, allocatorsIn, curveChart, groupChart, ratioChart, summaryChart } from './charts.ts';
 import { figureTable } from './figures.ts';
 import { machine } from './json.ts';
 import { formatRatio, formatValue, warnings } from './table.ts';
@@ -61,6 +62,7 @@ function mediansTable(metric: MetricName, results: readonly Measured[]): string 
 function groupSection(group: (typeof GROUPS)[number], results: readonly Measured[]): string {
   const members = results.filter((measured) => measured.workload.group === group);
   if (members.length === 0) return '';
+  if (group === 'pool') return `<h2>${group}</h2>${poolSection(members)}`;
   const charts =
     group === 'growth' ? growthCharts(members) : [groupChart(group, 'cpu', members), groupChart(group, 'rss', members)];
   const tables = (['cpu', 'wall', 'rss'] as const).map((metric) => mediansTable(metric, members));
@@ -69,6 +71,16 @@ function groupSection(group: (typeof GROUPS)[number], results: readonly Measured
     charts.push(...own.map(({ head, rows }) => table(head, rows)));
   }
   return `<h2>${group}</h2>${charts.join('\n')}${tables.join('\n')}`;
+}
+
+/** The pool's rows compare other things than allocators: a chart for each version of Node, and every row's figures. */
+function poolSection(members: readonly Measured[]): string {
+  const charts = NODES.flatMap((node) => {
+    const rows = members.filter(({ workload }) => workload.name.startsWith(poolRow(node, '')));
+    return rows.length === 0 ? [] : [ratioChart(`pool: time, Node ${node}`, timeOf, rows)];
+  });
+  const tables = members.flatMap((measured) => figureTable(measured) ?? []).map(({ head, rows }) => table(head, rows));
+  return [...charts, ...tables].join('\n');
 }
 
 function growthCharts(members: readonly Measured[]): string[] {
@@ -86,16 +98,14 @@ export function page(results: readonly Measured[], plan: Plan, date: Date): stri
   const { processor, cores, memoryBytes, kernel, node } = machine();
   const where = `${processor}, ${cores} cores, ${Math.round(memoryBytes / 2 ** 30)} GiB; Linux ${kernel}; Node ${node}`;
   const how = `${plan.rounds} round${plan.rounds === 1 ? '' : 's'}${plan.place.quick ? ', the quick version' : ''}`;
+  const rivals = allocatorsIn(preloaded(results)).filter((name) => name !== OURS);
+  const title = rivals.length > 0 ? `buddymalloc against ${rivals.join(', ')}` : 'buddymalloc';
   return `<!doctype html>
 <html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">
 <title>buddymalloc bench</title><style>${STYLE}</style></head><body>
-<h1>buddymalloc against ${toHtml(
-    allocatorsIn(results)
-      .filter((name) => name !== OURS)
-      .join(', '),
-  )}</h1>
+<h1>${toHtml(title)}</h1>
 <p>${date.toISOString().slice(0, 10)}; ${toHtml(where)}; ${how}.</p>
-${summaryChart(results, date)}
+${preloaded(results).length > 0 ? summaryChart(preloaded(results), date) : ''}
 ${targetsSection(results)}
 ${GROUPS.map((group) => groupSection(group, results)).join('\n')}
 <h2>What to know before believing this</h2>

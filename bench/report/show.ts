@@ -2,6 +2,7 @@
 import { writeFileSync } from 'node:fs';
 import type { Plan } from '../measure.ts';
 import { GROUPS, type Measured } from '../model.ts';
+import { preloaded } from '../statistics.ts';
 import { resultsAsJson } from './json.ts';
 import { figuresText, groupTable, warnings } from './table.ts';
 import { targetsOf } from './targets.ts';
@@ -17,9 +18,10 @@ export async function show(results: readonly Measured[], plan: Plan, files: File
   for (const group of GROUPS) {
     const members = results.filter((measured) => measured.workload.group === group);
     if (members.length === 0) continue;
-    console.log(`\n${groupTable(group, 'cpu', members)}`);
-    console.log(groupTable(group, 'wall', members));
-    console.log(groupTable(group, 'rss', members));
+    console.log('');
+    if (preloaded(members).length > 0) {
+      for (const metric of ['cpu', 'wall', 'rss'] as const) console.log(groupTable(group, metric, members));
+    }
     for (const measured of members) {
       const text = figuresText(measured);
       if (text !== undefined) console.log(text);
@@ -32,5 +34,6 @@ export async function show(results: readonly Measured[], plan: Plan, files: File
     writeFileSync(files.json, `${JSON.stringify(resultsAsJson(results, plan, date), null, 1)}\n`);
   // The chart library is large: it is loaded for those who want charts.
   if (files.html !== undefined) writeFileSync(files.html, (await import('./page.ts')).page(results, plan, date));
-  if (files.svg !== undefined) writeFileSync(files.svg, (await import('./charts.ts')).summaryChart(results, date));
+  if (files.svg !== undefined)
+    writeFileSync(files.svg, (await import('./charts.ts')).summaryChart(preloaded(results), date));
 }

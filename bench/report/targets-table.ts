@@ -3,7 +3,8 @@ import Table from 'cli-table3';
 import { type Target, verdict } from './targets.ts';
 
 export function formatTarget(target: Target, value: number): string {
-  return target.unit === 'ratio' ? value.toFixed(2) : `${value.toFixed(2)} ${target.unit}`;
+  if (target.unit === 'ratio') return value.toFixed(target.limit < 0.1 ? 3 : 2);
+  return `${value.toFixed(2)} ${target.unit}`;
 }
 
 export function targetsTable(targets: readonly Target[]): string {

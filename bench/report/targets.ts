@@ -1,7 +1,18 @@
 /** What we want to hold, beside what was measured. */
-import { BASELINE, type Group, type Measured, OURS, type Sample } from '../model.ts';
-import { METRICS, type Metric, meanOf, medianOf, ratioOf, ratioToBest, rivalsIn } from '../statistics.ts';
+import { BASELINE, type Group, type Measured, OURS } from '../model.ts';
+import {
+  figure,
+  METRICS,
+  type Metric,
+  meanOf,
+  medianOf,
+  preloaded,
+  ratioOf,
+  ratioToBest,
+  rivalsIn,
+} from '../statistics.ts';
 import { curves } from '../workloads/growth.ts';
+import { poolTargets } from './pool-targets.ts';
 
 export interface Target {
   what: string;
@@ -20,14 +31,6 @@ export function verdict(target: Target): 'holds' | 'falls short' | 'not measured
 }
 
 const MIB = 2 ** 20;
-
-/** A figure that the program printed; NaN where it printed none, which no median survives as a ratio. */
-const figure =
-  (name: string): Metric =>
-  (sample: Sample) => {
-    const value = sample.figures[name];
-    return typeof value === 'number' ? value : Number.NaN;
-  };
 
 const known = (value: number | undefined): number | undefined => (Number.isFinite(value) ? value : undefined);
 
@@ -136,7 +139,8 @@ function largestBend(results: readonly Measured[], metric: Metric): { value: num
 }
 
 /** Every target of the project, in the order of its table. */
-export function targetsOf(results: readonly Measured[]): Target[] {
+export function targetsOf(all: readonly Measured[]): Target[] {
+  const results = preloaded(all);
   const rows = new Rows(results);
   const { cpu, rss, wall } = METRICS;
   const patterns = rows.group('patterns');
@@ -197,5 +201,5 @@ export function targetsOf(results: readonly Measured[]): Target[] {
     measured: bend?.value,
     ...(bend === undefined ? {} : { worst: bend.name }),
   });
-  return rows.targets;
+  return [...rows.targets, ...poolTargets(all)];
 }

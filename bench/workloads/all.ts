@@ -8,9 +8,18 @@ import { latency } from './latency.ts';
 import { memory } from './memory.ts';
 import { nodePrograms } from './node.ts';
 import { patterns } from './patterns.ts';
+import { pool } from './pool.ts';
 import { programs } from './programs.ts';
 
-export const workloads: Workload[] = [...patterns, ...programs, ...nodePrograms, ...memory, ...latency, ...growth];
+export const workloads: Workload[] = [
+  ...patterns,
+  ...programs,
+  ...nodePrograms,
+  ...memory,
+  ...latency,
+  ...growth,
+  ...pool,
+];
 
 export function isOnPath(program: string): boolean {
   return (process.env['PATH'] ?? '').split(delimiter).some((folder) => {

@@ -56,7 +56,7 @@ static void break_f1(void) { heap.nonempty ^= 1; }
 static void break_f2(void) { freelist_remove(a_free_block(SLOT_ORDER)); }
 static void break_f3(void) { a_free_block(SLOT_ORDER)->prev = 12345; }
 static void break_l1(void) { slot_holding(large)[1].kind = SLOT_NONE; }
-static void break_l2(void) { arena_mine->kept = mine_in(PLACE_CURRENT); }
+static void break_l2(void) { arena_mine->kept[0] = mine_in(PLACE_CURRENT); }
 static void break_s1(void) {
   struct slot *slot = arena_mine->fresh[block_class_of(SIZE)];
   slot->states[slot_index(slot, slot->fresh)] = BLOCK_USED;

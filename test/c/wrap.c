@@ -11,21 +11,21 @@
 #include <unistd.h>
 
 void *__real_sbrk(intptr_t bytes);
-void *__real_mmap(void *address, size_t bytes, int protection, int flags, int fd, off_t offset);
-int __real_munmap(void *address, size_t bytes);
-void *__real_mremap(void *address, size_t old_bytes, size_t new_bytes, int flags, ...);
-int __real_madvise(void *address, size_t bytes, int advice);
-int __real_mprotect(void *address, size_t bytes, int protection);
+void *__real_sys_mmap(void *address, size_t bytes, int protection, int flags);
+int __real_sys_munmap(void *address, size_t bytes);
+void *__real_sys_mremap(void *address, size_t old_bytes, size_t new_bytes, int flags);
+int __real_sys_madvise(void *address, size_t bytes, int advice);
+int __real_sys_mprotect(void *address, size_t bytes, int protection);
 int __real_pthread_key_create(pthread_key_t *key, void (*destructor)(void *));
 int __real_pthread_setspecific(pthread_key_t key, const void *value);
 int __real_clone(int (*body)(void *), void *stack, int flags, void *argument, ...);
 
 void *__wrap_sbrk(intptr_t bytes);
-void *__wrap_mmap(void *address, size_t bytes, int protection, int flags, int fd, off_t offset);
-int __wrap_munmap(void *address, size_t bytes);
-void *__wrap_mremap(void *address, size_t old_bytes, size_t new_bytes, int flags, ...);
-int __wrap_madvise(void *address, size_t bytes, int advice);
-int __wrap_mprotect(void *address, size_t bytes, int protection);
+void *__wrap_sys_mmap(void *address, size_t bytes, int protection, int flags);
+int __wrap_sys_munmap(void *address, size_t bytes);
+void *__wrap_sys_mremap(void *address, size_t old_bytes, size_t new_bytes, int flags);
+int __wrap_sys_madvise(void *address, size_t bytes, int advice);
+int __wrap_sys_mprotect(void *address, size_t bytes, int protection);
 int __wrap_pthread_key_create(pthread_key_t *key, void (*destructor)(void *));
 int __wrap_pthread_setspecific(pthread_key_t key, const void *value);
 int __wrap_clone(int (*body)(void *), void *stack, int flags, void *argument, ...);
@@ -87,49 +87,34 @@ void *__wrap_sbrk(intptr_t bytes) {
   return __real_sbrk(bytes);
 }
 
-void *__wrap_mmap(void *address, size_t bytes, int protection, int flags, int fd, off_t offset) {
-  if (fails(WRAPPED_MMAP)) {
-    errno = ENOMEM;
-    return MAP_FAILED;
-  }
+void *__wrap_sys_mmap(void *address, size_t bytes, int protection, int flags) {
+  if (fails(WRAPPED_MMAP)) return MAP_FAILED;
   interrupt(WRAPPED_MMAP);
-  return __real_mmap(address, bytes, protection, flags, fd, offset);
+  return __real_sys_mmap(address, bytes, protection, flags);
 }
 
-int __wrap_munmap(void *address, size_t bytes) {
-  if (fails(WRAPPED_MUNMAP)) {
-    errno = ENOMEM;
-    return -1;
-  }
+int __wrap_sys_munmap(void *address, size_t bytes) {
+  if (fails(WRAPPED_MUNMAP)) return -1;
   interrupt(WRAPPED_MUNMAP);
-  return __real_munmap(address, bytes);
+  return __real_sys_munmap(address, bytes);
 }
 
-void *__wrap_mremap(void *address, size_t old_bytes, size_t new_bytes, int flags, ...) {
-  if (fails(WRAPPED_MREMAP)) {
-    errno = ENOMEM;
-    return MAP_FAILED;
-  }
+void *__wrap_sys_mremap(void *address, size_t old_bytes, size_t new_bytes, int flags) {
+  if (fails(WRAPPED_MREMAP)) return MAP_FAILED;
   interrupt(WRAPPED_MREMAP);
-  return __real_mremap(address, old_bytes, new_bytes, flags);
+  return __real_sys_mremap(address, old_bytes, new_bytes, flags);
 }
 
-int __wrap_madvise(void *address, size_t bytes, int advice) {
-  if (fails(WRAPPED_MADVISE)) {
-    errno = ENOMEM;
-    return -1;
-  }
+int __wrap_sys_madvise(void *address, size_t bytes, int advice) {
+  if (fails(WRAPPED_MADVISE)) return -1;
   interrupt(WRAPPED_MADVISE);
-  return __real_madvise(address, bytes, advice);
+  return __real_sys_madvise(address, bytes, advice);
 }
 
-int __wrap_mprotect(void *address, size_t bytes, int protection) {
-  if (fails(WRAPPED_MPROTECT)) {
-    errno = ENOMEM;
-    return -1;
-  }
+int __wrap_sys_mprotect(void *address, size_t bytes, int protection) {
+  if (fails(WRAPPED_MPROTECT)) return -1;
   interrupt(WRAPPED_MPROTECT);
-  return __real_mprotect(address, bytes, protection);
+  return __real_sys_mprotect(address, bytes, protection);
 }
 
 int __wrap_pthread_key_create(pthread_key_t *key, void (*destructor)(void *)) {

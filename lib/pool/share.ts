@@ -62,7 +62,6 @@ export class SharedBlock {
    * const pool = createPool();
    * const shared = pool.share(pool.alloc(64));
    * shared.release();
-   * pool.stats().usedBlocks; // 0
    * pool.destroy();
    */
   release(): void {

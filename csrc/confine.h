@@ -2,8 +2,8 @@
 #ifndef BM_CONFINE_H
 #define BM_CONFINE_H
 
-/* Returns 1 if the thread may go on: from here on the kernel lets it do nothing but give memory back, sleep and end;
- * or, where the kernel cannot do that, the program has no privileges that it could drop. */
+/* Returns 1 if the thread may go on: the program has no privileges that it could drop, or from here on the kernel lets
+ * the thread do nothing but give memory back, sleep and end. */
 int confine_thread(void);
 
 #endif

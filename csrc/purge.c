@@ -48,6 +48,9 @@
 /* Between two looks whether it has ended; looks. */
 #define STOP_TRY_MS 10u
 #define STOP_TRIES 100
+/* The same once it has left the memory, until the kernel has forgotten it. */
+#define FORGET_TRY_NS 20000
+#define FORGET_TRIES 1000
 
 struct lock purge_lock;
 const struct purge_client *purge_client;
@@ -55,6 +58,7 @@ static uint32_t last_tick;
 static uint32_t running; /* 1 while the background thread exists; the kernel clears it */
 static uint32_t refused; /* 1 if it could not be started; purge_tick() tries again */
 static uint32_t stopping; /* 1 while somebody waits for its end; what it sleeps on. Written under purge_lock */
+static pid_t thread_number; /* of the last one; the kernel writes it when that starts */
 /* 1 while the calling thread starts it. */
 static __thread uint8_t starting __attribute__((tls_model("initial-exec")));
 
@@ -138,6 +142,14 @@ void purge_stop(void) {
     syscall(SYS_futex, &stopping, FUTEX_WAKE, 1, NULL, NULL, 0);
     sleep_on(&running, 1, STOP_TRY_MS);
   }
+  /* The kernel clears `running` before it takes the thread off the process. */
+  const struct timespec pause = {0, FORGET_TRY_NS};
+  for (int tries = 0; tries < FORGET_TRIES && thread_number != 0; tries++) {
+    if (syscall(SYS_tgkill, getpid(), thread_number, 0) != 0)
+      thread_number = 0;
+    else
+      syscall(SYS_nanosleep, &pause, NULL);
+  }
   __atomic_store_n(&stopping, 0, __ATOMIC_RELAXED);
   errno = saved_errno;
 }
@@ -178,8 +190,9 @@ static int start_thread(void) {
   sigfillset(&all);
   pthread_sigmask(SIG_SETMASK, &all, &before);
   int flags = CLONE_VM | CLONE_FS | CLONE_FILES | CLONE_SIGHAND | CLONE_THREAD | CLONE_SYSVSEM | CLONE_SETTLS |
-              CLONE_CHILD_CLEARTID;
-  int failed = clone(background, thread_memory + STORAGE_BYTES + STACK_BYTES, flags, NULL, NULL, storage, &running) < 0;
+              CLONE_PARENT_SETTID | CLONE_CHILD_CLEARTID;
+  char *stack = thread_memory + STORAGE_BYTES + STACK_BYTES;
+  int failed = clone(background, stack, flags, NULL, &thread_number, storage, &running) < 0;
   pthread_sigmask(SIG_SETMASK, &before, NULL);
   return !failed;
 }
@@ -208,5 +221,6 @@ void purge_notice(void) {
 void purge_after_fork(void) {
   /* If this thread forked in the middle of starting one, in a signal handler, it goes on with that in the child. */
   __atomic_store_n(&running, starting, __ATOMIC_RELAXED);
+  thread_number = 0;
   __atomic_store_n(&stopping, 0, __ATOMIC_RELAXED);
 }

@@ -1,11 +1,18 @@
 /** The pool for Node beside what a program would use without it: each row is one program, which is told the way to take. */
+import { closeSync, existsSync, openSync, rmSync, statSync, writeSync } from 'node:fs';
 import { join } from 'node:path';
 import { installNode } from '../../scripts/nodes.mjs';
-import { OURS, type Workload } from '../model.ts';
+import { OURS, type Place, type Workload } from '../model.ts';
 
 /** The versions of Node that the targets are about. */
 export const NODES = ['20', '24'];
 const RUNNING = process.versions.node.split('.')[0];
+
+/** Files in memory, so that no disk has a part in it. */
+const FILES = '/dev/shm';
+const fileOf = (bytes: number) => join(FILES, `buddymalloc-bench-${bytes}`);
+const FILE_BYTES = 2 ** 30;
+const FILE_QUICK_BYTES = 2 ** 26;
 
 /** Milliseconds that mitata measures a call for. */
 const CALL_MS = 500;
@@ -30,6 +37,7 @@ interface Row {
   /** After the way. */
   full: (string | number)[];
   quick: (string | number)[];
+  prepare?: (place: Place) => Promise<void>;
   /** False for what takes too long in the quick bench. */
   isQuick?: boolean;
 }
@@ -41,6 +49,7 @@ function rowOn(node: string, row: Row): Workload {
     what: row.what,
     quick: node === RUNNING && row.isQuick !== false,
     ways: row.ways,
+    ...(row.prepare === undefined ? {} : { prepare: row.prepare }),
     command: (place, way) => ({
       program: programOf(node),
       args: ['--expose-gc', join(place.node, row.file), way, ...(place.quick ? row.quick : row.full).map(String)],
@@ -63,7 +72,18 @@ export const fixedRow = 'fixed: acquire and release, 64 B';
 export const ownRow = 'own ArrayBuffer: alloc and free, 4 KiB';
 export const streamRow = 'chunks of 64 KiB to 1 MiB, 32 live, all written';
 export const handoverRow = (size: number): string => `handover to a worker and back, ${sizeName(size)}`;
-export const fileRow = 'a file of 1 GiB read as a stream';
+export const fileRow = 'a file of 1 GiB in memory, read as a stream';
+
+async function makeFile({ quick }: Place): Promise<void> {
+  const bytes = quick ? FILE_QUICK_BYTES : FILE_BYTES;
+  const path = fileOf(bytes);
+  process.once('exit', () => rmSync(path, { force: true }));
+  if (existsSync(path) && statSync(path).size === bytes) return;
+  const file = openSync(path, 'w');
+  const part = Buffer.alloc(2 ** 20, 'buddymalloc');
+  for (let at = 0; at < bytes; at += part.length) writeSync(file, part);
+  closeSync(file);
+}
 
 /** Node can give an ArrayBuffer's memory back by hand from version 22 on. */
 const byHand = (node: string): string[] => (Number(node) >= 22 ? [TRANSFER] : []);
@@ -118,6 +138,15 @@ const rowsOn = (node: string): Row[] => [
     full: [size, 20_000],
     quick: [size, 2000],
   })),
+  {
+    name: fileRow,
+    what: 'one byte of each page looked at',
+    ways: [OURS, 'createReadStream'],
+    file: 'pool-file.mjs',
+    full: [fileOf(FILE_BYTES)],
+    quick: [fileOf(FILE_QUICK_BYTES)],
+    prepare: makeFile,
+  },
 ];
 
 export const pool: Workload[] = NODES.flatMap((node) => rowsOn(node).map((row) => rowOn(node, row)));

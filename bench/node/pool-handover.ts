@@ -1,4 +1,4 @@
-/** Blocks that go to a worker and come back, 16 on their way: pool-handover WAY SIZE BLOCKS. */
+/** Blocks that are written, go to a worker and come back, 16 on their way: pool-handover WAY SIZE BLOCKS. */
 import { performance } from 'node:perf_hooks';
 import { isMainThread, type MessagePort, parentPort, Worker } from 'node:worker_threads';
 import { createPool, type Pool } from 'buddymalloc';
@@ -9,7 +9,7 @@ const [way = '', ...numbers] = process.argv.slice(2);
 const [size = 0, count = 0] = numbers.map(Number);
 
 interface Side {
-  /** Makes a block and sends it off. */
+  /** Makes a block, writes all of it and sends it off. */
   send(port: MessagePort | Worker, i: number): void;
   /** Takes a block in, looks at it, and sends it back. */
   bounce(port: MessagePort, message: unknown): void;
@@ -21,7 +21,7 @@ function ours(pool: Pool): Side {
   return {
     send(port, i) {
       const block = pool.alloc(size);
-      block[0] = i;
+      block.fill(i);
       port.postMessage(pool.handle(block));
     },
     bounce(port, handle: number) {
@@ -36,7 +36,7 @@ function ours(pool: Pool): Side {
 const transfer: Side = {
   send(port, i) {
     const block = Buffer.allocUnsafeSlow(size);
-    block[0] = i;
+    block.fill(i);
     port.postMessage(block, [block.buffer as ArrayBuffer]);
   },
   bounce(port, block: Uint8Array<ArrayBuffer>) {

@@ -42,6 +42,19 @@
       'csrc/trim.c',
       'csrc/walk.c',
     ],
+    # The hardened build has its own verbs in place of these.
+    'replaced_sources': [
+      'csrc/calloc.c',
+      'csrc/free.c',
+      'csrc/realloc.c',
+    ],
+    'hardened_sources': [
+      'csrc/hardened/guard.c',
+      'csrc/hardened/pages.c',
+      'csrc/hardened/quarantine.c',
+      'csrc/hardened/verbs.c',
+      'csrc/hardened/zero.c',
+    ],
   },
   'target_defaults': {
     'include_dirs': ['csrc/include', 'csrc'],
@@ -85,6 +98,16 @@
       'product_name': 'buddymalloc',
       'sources': ['<@(core_sources)', 'csrc/preload.c'],
       # See csrc/preload.c.
+      'ldflags': ['-Wl,--defsym=malloc=bm_malloc,--defsym=free=bm_free'],
+    },
+    {
+      'target_name': 'libbuddymalloc-hardened',
+      'type': 'shared_library',
+      'product_prefix': 'lib',
+      'product_name': 'buddymalloc-hardened',
+      'defines': ['BM_HARDENED=1'],
+      'sources': ['<@(core_sources)', '<@(hardened_sources)', 'csrc/preload.c'],
+      'sources!': ['<@(replaced_sources)'],
       'ldflags': ['-Wl,--defsym=malloc=bm_malloc,--defsym=free=bm_free'],
     },
   ],

@@ -9,6 +9,10 @@ install(TARGETS buddymalloc_shared buddymalloc_static EXPORT buddymalloc
   LIBRARY DESTINATION ${CMAKE_INSTALL_LIBDIR}
   ARCHIVE DESTINATION ${CMAKE_INSTALL_LIBDIR})
 
+if(TARGET buddymalloc_hardened)
+  install(TARGETS buddymalloc_hardened LIBRARY DESTINATION ${CMAKE_INSTALL_LIBDIR})
+endif()
+
 configure_file(cmake/buddymalloc.pc.in buddymalloc.pc @ONLY)
 install(FILES ${PROJECT_BINARY_DIR}/buddymalloc.pc DESTINATION ${CMAKE_INSTALL_LIBDIR}/pkgconfig)
 

@@ -8,12 +8,16 @@
 
 static int is_power_of_two(size_t value) { return value != 0 && (value & (value - 1)) == 0; }
 
+#if BM_HARDENED
+#define allocate(alignment, size) alloc_aligned(alignment, size) /* hardened/verbs.c */
+#else
 static void *allocate(size_t alignment, size_t size) {
   unsigned class = block_aligned_class(alignment, size);
   if (class < CLASS_COUNT) return alloc_class(class);
   /* Below this many bytes a block of whole slots is not needed but for the alignment. */
   return alloc_beyond(size, alignment, 0);
 }
+#endif
 
 void *bm_memalign(size_t alignment, size_t size) {
   if (!is_power_of_two(alignment)) {

@@ -3,6 +3,7 @@
 #define BM_ALLOC_H
 
 #include "arena.h"
+#include "guard.h"
 #include "heap.h"
 #include "slot.h"
 
@@ -14,9 +15,12 @@ void *alloc_class(unsigned class);
  * NULL and ENOMEM without memory or beyond PTRDIFF_MAX. */
 void *alloc_beyond(size_t size, size_t alignment, int zeroed);
 
+/* A block at a multiple of `alignment`, in the hardened build. */
+void *alloc_aligned(size_t alignment, size_t size);
+
 /* Pop the stock's first block, which is not NULL, and mark it as handed out. */
 static inline void *alloc_pop(struct stock *stock, struct block *block) {
-  stock->first = block->next;
+  stock->first = guard_next(block);
 #if !BM_UNCHECKED
   uint64_t index = (uint64_t)(uint16_t)(uintptr_t)block * stock->reciprocal >> 32;
   stock->states[index] = BLOCK_USED;
@@ -26,7 +30,7 @@ static inline void *alloc_pop(struct stock *stock, struct block *block) {
 
 /* The same for a medium class. */
 static inline void *alloc_pop_medium(struct stock *stock, struct block *block) {
-  stock->first = block->next;
+  stock->first = guard_next(block);
   stock->count--;
 #if !BM_UNCHECKED
   const struct slot *slot = slot_of((uintptr_t)block);

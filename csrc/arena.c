@@ -19,6 +19,7 @@
 #include "arena.h"
 
 #include "chunk.h"
+#include "guard.h"
 #include "large.h"
 #include "orphan.h"
 #include "os.h"
@@ -37,6 +38,7 @@
 void arena_release_slot(struct slot *slot) {
   lock_acquire(&heap.lock);
   __atomic_store_n(&slot->owner, NULL, __ATOMIC_RELAXED);
+  slot_uncut(slot);
   chunk_give(slot, 1);
   lock_release(&heap.lock);
 }
@@ -115,14 +117,12 @@ static void give_away(struct arena *arena, struct slot *slot) {
 
 /* ---- The stock of a medium class --------------------------------------------------- */
 
-/* Take `block`, the first of those in stock from `rest` on, and those behind it back to their slots. */
-static void put_back(struct arena *arena, unsigned class, struct block **rest) {
-  struct block *block = *rest;
-  *rest = NULL;
+/* Put `block` and those behind it, which are in stock no more, back to their slots. */
+static void put_back(struct arena *arena, unsigned class, struct block *block) {
   while (block != NULL) {
-    struct block *next = block->next;
+    struct block *next = guard_next(block);
     struct slot *slot = slot_of((uintptr_t)block);
-    block->next = slot->free;
+    guard_link(block, slot->free);
     slot->free = block;
     slot->used--;
     arena->blocks[class].count--;
@@ -132,12 +132,18 @@ static void put_back(struct arena *arena, unsigned class, struct block **rest) {
   }
 }
 
+static void put_all_back(struct arena *arena, unsigned class) {
+  struct block *block = arena->blocks[class].first;
+  arena->blocks[class].first = NULL;
+  put_back(arena, class, block);
+}
+
 /* Now and then the stocks of medium classes go back to their slots, and those that are idle away. */
 static void tidy(struct arena *arena) {
   if (arena->now - arena->tidied < IDLE_SLOT_MS) return;
   arena->tidied = arena->now;
   for (unsigned class = SMALL_CLASS_COUNT; class < CLASS_COUNT; class++) {
-    put_back(arena, class, &arena->blocks[class].first);
+    put_all_back(arena, class);
     uint32_t next;
     for (uint32_t number = arena->listed[class].first; number != 0; number = next) {
       struct slot *slot = slot_at(number);
@@ -150,8 +156,10 @@ static void tidy(struct arena *arena) {
 /* The older half of the stock goes back. */
 static NOINLINE void overflow(struct arena *arena, unsigned class) {
   struct stock *stock = &arena->blocks[class];
-  struct block **rest = &stock->first;
-  for (size_t kept = 0; kept < stock->count / 2; kept++) rest = &(*rest)->next;
+  struct block *last = stock->first;
+  for (size_t kept = 1; kept < stock->count / 2; kept++) last = guard_next(last);
+  struct block *rest = guard_next(last);
+  guard_link(last, NULL);
   put_back(arena, class, rest);
   if (++arena->events < EVENTS_PER_TICK) return;
   read_clock(arena);
@@ -173,9 +181,9 @@ void arena_slot_event(struct arena *arena, struct slot *slot) {
   }
   struct stock *stock = &arena->blocks[class];
   struct block *block = slot->free;
-  slot->free = block->next;
+  slot->free = guard_next(block);
   slot->countdown = 1;
-  block->next = stock->first;
+  guard_link(block, stock->first);
   stock->first = block;
   arena->recycled++;
   if (UNLIKELY(++stock->count >= block_classes[class].capacity)) overflow(arena, class);
@@ -183,7 +191,7 @@ void arena_slot_event(struct arena *arena, struct slot *slot) {
 
 void arena_accept(struct arena *arena, struct slot *slot, struct block *block) {
   *slot_state(slot, (uintptr_t)block) = BLOCK_FREE;
-  block->next = slot->free;
+  guard_link(block, slot->free);
   slot->free = block;
   arena->drained++;
   if (--slot->countdown == 0) arena_slot_event(arena, slot);
@@ -264,7 +272,7 @@ static int serve(struct arena *arena, struct slot *slot) {
 static void return_stock(struct arena *arena, unsigned class) {
   struct slot *slot = arena->blocks[class].current;
   if (block_is_medium(class)) {
-    put_back(arena, class, &arena->blocks[class].first);
+    put_all_back(arena, class);
     return;
   }
   if (slot == NULL) return;
@@ -272,8 +280,8 @@ static void return_stock(struct arena *arena, unsigned class) {
   struct block *block = arena->blocks[class].first;
   arena->blocks[class].first = NULL;
   while (block != NULL) {
-    struct block *next = block->next;
-    block->next = slot->free;
+    struct block *next = guard_next(block);
+    guard_link(block, slot->free);
     slot->free = block;
     slot->used--;
     arena->handed--;
@@ -288,7 +296,7 @@ static struct slot *recut(struct arena *arena) {
     struct slot *slot = arena->blocks[class].current;
     uint32_t stock = 0;
     if (slot == NULL) continue;
-    for (const struct block *block = arena->blocks[class].first; block != NULL; block = block->next)
+    for (const struct block *block = arena->blocks[class].first; block != NULL; block = guard_next(block))
       stock += slot_of((uintptr_t)block) == slot;
     if (slot->used != stock) continue;
     return_stock(arena, class);
@@ -303,7 +311,12 @@ static struct slot *new_slot(struct arena *arena, unsigned class) {
   struct slot *slot = recut(arena);
   lock_acquire(&heap.lock);
   if (slot == NULL) slot = chunk_take(1);
-  if (slot != NULL) slot_cut(slot, class, arena);
+  if (slot != NULL && !slot_cut(slot, class, arena)) {
+    __atomic_store_n(&slot->owner, NULL, __ATOMIC_RELAXED); /* it may have been the arena's own */
+    slot_uncut(slot);
+    chunk_give(slot, 1);
+    slot = NULL;
+  }
   lock_release(&heap.lock);
   return slot;
 }
@@ -355,11 +368,12 @@ int arena_refill(struct arena *arena, unsigned class) {
 uint64_t arena_stock(const struct arena *arena) {
   uint64_t count = 0;
   for (unsigned class = 0; class < CLASS_COUNT; class++)
-    for (const struct block *block = arena->blocks[class].first; block != NULL; block = block->next) count++;
+    for (const struct block *block = arena->blocks[class].first; block != NULL; block = guard_next(block)) count++;
   return count;
 }
 
 void arena_flush(struct arena *arena) {
+  guard_flush(arena);
   large_drop_all(arena);
   remote_flush(arena);
   remote_drain(arena);

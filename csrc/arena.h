@@ -6,6 +6,9 @@
 #include "heap.h"
 #include "config.h"
 #include "freelist.h"
+#if BM_HARDENED
+#include "hardened/quarantine.h"
+#endif
 #include "lock.h"
 
 #include <assert.h>
@@ -63,6 +66,9 @@ struct arena {
   struct outgoing out[REMOTE_OWNERS];  /* frees of others' blocks, by their owner's number */
   struct arena *next;                  /* in arenas.all */
   struct arena *next_idle;             /* in arenas.idle */
+#if BM_HARDENED
+  struct quarantine quarantine;
+#endif
   struct slot *kept[KEPT_SLOTS_MAX];      /* freed large blocks, by their slots less 1 (large.c); purge.c may take them */
   struct slot *kept_seen[KEPT_SLOTS_MAX]; /* their values when purge.c last looked; purge_lock */
   uint32_t kept_slots;                    /* in kept[], at most: purge.c does not tell */

@@ -29,13 +29,14 @@ enum block_state {
   BLOCK_FREE = 0,   /* in the allocator's hands */
   BLOCK_USED = 1,   /* in the program's hands */
   BLOCK_REMOTE = 2, /* freed by a thread that does not own it, on its way home */
-  BLOCK_PURGED = 3  /* free, its page given back; on no list (slot.c) */
+  BLOCK_PURGED = 3, /* free, its page given back; on no list (slot.c) */
+  BLOCK_QUARANTINED = 4 /* freed, not to be reused yet (hardened/quarantine.c) */
 };
 
 struct block_class {
   uint32_t size;       /* bytes of a block */
   uint16_t capacity;   /* blocks that a slot has room for */
-  uint16_t hole;       /* of those: taken by the slot's own state bytes (slot.c) */
+  uint16_t hole;       /* of those: taken by the slot's own state bytes, or by the guard before the first (slot.c) */
   uint64_t reciprocal; /* ceil(2^32 / size) */
 };
 

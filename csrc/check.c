@@ -3,6 +3,7 @@
  * For tests and for BUDDYMALLOC_CHECK_AT_EXIT: while no other thread is inside the allocator. */
 #include "arena.h"
 #include "chunk.h"
+#include "guard.h"
 #include "huge.h"
 #include "include/buddymalloc.h"
 #include "orphan.h"
@@ -115,19 +116,19 @@ static void check_place(const struct slot *slot, const struct arena *owner) {
 
 static void check_cut(const struct slot *slot) {
   const struct arena *owner = slot_owner(slot);
-  uint32_t states[4] = {0}, listed = 0, hole = slot_hole(slot);
+  uint32_t states[BLOCK_QUARANTINED + 1] = {0}, listed = 0, hole = slot_hole(slot);
   const struct block_class *class = &block_classes[slot->class];
   if (owner == &orphanage && slot->place == PLACE_TORN) return;
   for (uint32_t turn = 0; turn < slot_usable(slot); turn++) {
     uint8_t state = slot->states[slot_index(slot, turn)];
     if (turn < slot->fresh)
-      states[state & 3]++;
+      states[state <= BLOCK_QUARANTINED ? state : BLOCK_USED]++;
     else
       expect(state == BLOCK_FREE, "S1 a block that was not carved is free", slot_block(slot, slot_index(slot, turn)));
   }
   if (class->capacity * class->size < SLOT_BYTES)
     expect(slot->states[class->capacity] == BLOCK_FREE, "S1 the remainder of a slot is free", slot);
-  for (const struct block *block = slot->free; block != NULL && listed <= slot->fresh; block = block->next) {
+  for (const struct block *block = slot->free; block != NULL && listed <= slot->fresh; block = guard_next(block)) {
     const uint8_t *state = slot_of((uintptr_t)block) == slot ? slot_state(slot, (uintptr_t)block) : NULL;
     expect(state != NULL, "S4 a listed block is one of the slot's", block);
     if (state == NULL) return;
@@ -138,10 +139,10 @@ static void check_cut(const struct slot *slot) {
 #if !BM_UNCHECKED
   uint32_t stock = 0;
   if (block_is_medium(slot->class)) {
-    for (const struct block *block = owner->blocks[slot->class].first; block != NULL; block = block->next)
+    for (const struct block *block = owner->blocks[slot->class].first; block != NULL; block = guard_next(block))
       stock += slot_of((uintptr_t)block) == slot;
   } else if (slot->place == PLACE_CURRENT && owner->blocks[slot->class].current == slot) {
-    for (const struct block *block = owner->blocks[slot->class].first; block != NULL && stock <= slot->fresh; block = block->next) {
+    for (const struct block *block = owner->blocks[slot->class].first; block != NULL && stock <= slot->fresh; block = guard_next(block)) {
       expect(slot_of((uintptr_t)block) == slot, "A1 the stock comes from the current slot", block);
       stock++;
     }
@@ -150,12 +151,13 @@ static void check_cut(const struct slot *slot) {
   expect(states[BLOCK_PURGED] == slot->purged, "S3 the purged blocks are counted", slot);
 #endif
   expect(slot->used - slot_returned(slot) + slot->purged + listed == slot->fresh, "S3 the blocks of a slot add up", slot);
+  violations += guard_check(slot, report);
   check_place(slot, owner);
 }
 
 static void check_medium(const struct arena *arena, unsigned class) {
   size_t count = 0;
-  for (const struct block *block = arena->blocks[class].first; block != NULL && count <= CHUNK_SLOTS; block = block->next) {
+  for (const struct block *block = arena->blocks[class].first; block != NULL && count <= CHUNK_SLOTS; block = guard_next(block)) {
     const struct slot *slot = slot_of((uintptr_t)block);
     expect(slot_owner(slot) == arena && slot->class == class, "A1 the stock comes from the arena's slots of the class", block);
     count++;

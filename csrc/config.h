@@ -16,6 +16,10 @@
 #ifndef BM_PLAIN_BUDDY
 #define BM_PLAIN_BUDDY 0
 #endif
+/* 1: the hardened build, see hardened/ and docs/misuse.md. */
+#ifndef BM_HARDENED
+#define BM_HARDENED 0
+#endif
 
 /* log2: the smallest block, 16 bytes: two words of a free block, and libc's alignment. */
 #ifndef MIN_ORDER

@@ -7,6 +7,7 @@
 
 #include "arena.h"
 #include "client.h"
+#include "guard.h"
 #include "huge.h"
 #include "include/buddymalloc.h"
 #include "large.h"
@@ -66,13 +67,18 @@ static void after_fork_in_parent(void) {
   client_leave();
 }
 
+static int is_stray(uint8_t state) { return state == BLOCK_REMOTE || state == BLOCK_QUARANTINED; }
+
 /* Blocks that were on their way when the process forked lie in queues that nobody empties any more.
  * 1 if the slot had any; they are free now, and the slot's list must be made anew. */
 static int has_stray(struct slot *slot) {
   int found = 0;
   for (uint32_t turn = 0; turn < slot->fresh; turn++) {
     uint8_t *state = slot->states + slot_index(slot, turn);
-    if (*state == BLOCK_REMOTE) *state = BLOCK_FREE, found = 1;
+    if (!is_stray(*state)) continue;
+    guard_forked(slot_block(slot, slot_index(slot, turn)), block_classes[slot->class].size);
+    *state = BLOCK_FREE;
+    found = 1;
   }
   return found;
 }
@@ -81,8 +87,9 @@ static int has_stray(struct slot *slot) {
 static void take_home(struct arena *mine, struct slot *slot) {
   for (uint32_t turn = 0; turn < slot->fresh; turn++) {
     uint32_t index = slot_index(slot, turn);
-    if (slot->states[index] != BLOCK_REMOTE) continue;
+    if (!is_stray(slot->states[index])) continue;
     struct block *block = slot_block(slot, index);
+    guard_forked(block, block_classes[slot->class].size);
     arena_accept(mine, slot, block);
     if (slot->kind != SLOT_CUT || slot->owner != mine) return; /* that was its last */
   }
@@ -108,6 +115,7 @@ static void mend_child(void) {
     if (arena != mine && arena->life == ARENA_LIVE) alone = 0;
   if (alone) return;
   arenas.forked = 1;
+  guard_after_fork();
   remote_forget(&orphanage);
   for (struct arena *arena = arenas.all; arena != NULL; arena = arena->next) remote_forget(arena);
   for (uint32_t number = CHUNK_SLOTS; number < heap.top; number++) {

@@ -11,6 +11,7 @@
 #include "heap.h"
 
 #include "fatal.h"
+#include "guard.h"
 #include "options.h"
 #include "os.h"
 
@@ -78,7 +79,7 @@ int heap_init(void) {
       if (slots != NULL) break;
     }
     uint64_t *dirty = slots == NULL ? NULL : os_map((span >> CHUNK_ORDER) * sizeof(uint64_t));
-    if (dirty != NULL) {
+    if (dirty != NULL && guard_init()) {
       os_hugepages(slots, table_bytes(span), 0);
       heap.base = base;
       heap.full_span = span;

@@ -24,6 +24,7 @@
 struct entry {
   uintptr_t address;
   size_t bytes;
+  size_t lead, request; /* of the hardened build, see huge_note() */
 };
 struct cached {
   uintptr_t address;
@@ -32,6 +33,8 @@ struct cached {
 };
 
 #define FIRST_CAPACITY 256u
+/* A block of the hardened build begins a page after its mapping does, and that is what must be aligned. */
+#define LEAD (BM_HARDENED ? OS_PAGE : 0)
 /* A block grown by realloc gets an eighth more addresses (no memory), for the next time. */
 #define GROWTH_DIVISOR 8u
 /* A reused or shrunk mapping may be so much (1/n) larger than asked for before it is trimmed. */
@@ -120,7 +123,7 @@ static struct cached uncache(uint32_t i) {
 static int uncache_best(size_t bytes, size_t alignment, struct cached *result) {
   uint32_t best = HUGE_CACHE_ENTRIES;
   for (uint32_t i = 0; i < cache_count; i++) {
-    if ((cache[i].address & (alignment - 1)) != 0) continue;
+    if (((cache[i].address + LEAD) & (alignment - 1)) != 0) continue;
     if (best == HUGE_CACHE_ENTRIES) {
       best = i;
       continue;
@@ -136,6 +139,7 @@ static int uncache_best(size_t bytes, size_t alignment, struct cached *result) {
 /* 1 if the mapping was kept. Never more than the option, nor than the program once used itself. */
 static int keep(uintptr_t address, size_t bytes) {
   size_t limit = (size_t)options.huge_cache << 10;
+  if (BM_HARDENED) return 0; /* who reads what was freed shall see nothing */
   if (cache_count == HUGE_CACHE_ENTRIES || cached_bytes + bytes > limit) return 0;
   if (live_bytes + cached_bytes + bytes > peak_bytes) return 0;
   cache[cache_count++] = (struct cached){address, bytes, os_now_ms()};
@@ -144,6 +148,7 @@ static int keep(uintptr_t address, size_t bytes) {
 }
 
 static void strand(void *address, size_t bytes) {
+  if (BM_HARDENED && os_open(address, bytes) != 0) return; /* lost, with its guard pages */
   os_purge(address, bytes);
   if (cache_count < HUGE_CACHE_ENTRIES) {
     cache[cache_count++] = (struct cached){(uintptr_t)address, bytes, os_now_ms()};
@@ -222,7 +227,7 @@ static uintptr_t map_aligned(size_t bytes, size_t alignment) {
   if (room < bytes) return 0;
   uintptr_t start = (uintptr_t)os_map(room);
   if (start == 0) return 0;
-  uintptr_t address = (start + alignment - 1) & ~(uintptr_t)(alignment - 1);
+  uintptr_t address = ((start + LEAD + alignment - 1) & ~(uintptr_t)(alignment - 1)) - LEAD;
   if (address > start) unmap_rest(start, address - start);
   if (address + bytes < start + room) unmap_rest(address + bytes, start + room - address - bytes);
   return address;
@@ -266,8 +271,9 @@ const char *huge_fault(const void *address) {
   uintptr_t value = (uintptr_t)address;
   lock_acquire(&huge_lock);
   for (size_t i = 0; i < capacity; i++) {
-    if (entries[i].bytes == 0 ? entries[i].address == value : value - entries[i].address < entries[i].bytes) {
-      fault = entries[i].bytes == 0 ? FATAL_DOUBLE_FREE : FATAL_INTERIOR;
+    if (entries[i].bytes == 0 && entries[i].address == value) fault = FATAL_DOUBLE_FREE;
+    if (value - entries[i].address < entries[i].bytes) {
+      fault = FATAL_INTERIOR; /* of a block that is there now, whatever was there before */
       break;
     }
   }
@@ -299,6 +305,21 @@ size_t huge_usable(const void *address) {
   size_t bytes = entry == NULL ? 0 : entry->bytes;
   lock_release(&huge_lock);
   return bytes;
+}
+
+void huge_note(const void *mapping, size_t lead, size_t request) {
+  lock_acquire(&huge_lock);
+  struct entry *entry = find_live(mapping);
+  if (entry != NULL) entry->lead = lead, entry->request = request;
+  lock_release(&huge_lock);
+}
+
+int huge_noted(const void *mapping, size_t *lead, size_t *request) {
+  lock_acquire(&huge_lock);
+  const struct entry *entry = find_live(mapping);
+  if (entry != NULL) *lead = entry->lead, *request = entry->request;
+  lock_release(&huge_lock);
+  return entry != NULL;
 }
 
 /* Requires huge_lock: the entry must not vanish while its mapping moves. */

@@ -18,6 +18,9 @@ size_t huge_usable(const void *address);
 /* The block with room for `bytes` (and no more than it needs), possibly moved; NULL with
  * the block untouched if there is no memory. */
 void *huge_resize(void *address, size_t bytes);
+/* What the hardened build notes of the live block at the start of a mapping; huge_noted() returns 0 if there is none. */
+void huge_note(const void *mapping, size_t lead, size_t request);
+int huge_noted(const void *mapping, size_t *lead, size_t *request);
 /* The word for what is wrong with freeing an address at which no huge block begins. */
 const char *huge_fault(const void *address);
 /* Unmap cached mappings that were left alone for `delay` ms; returns bytes. */

@@ -13,6 +13,7 @@
 #include "arena.h"
 #include "chunk.h"
 #include "fatal.h"
+#include "guard.h"
 #include "os.h"
 #include "purge.h"
 
@@ -37,6 +38,7 @@ void *large_take_kept(size_t size) {
 }
 
 static void give(struct slot *slot) {
+  if (!guard_large_unmade(slot)) return; /* it is not forgotten */
   lock_acquire(&heap.lock);
   chunk_give(slot, slot->used);
   lock_release(&heap.lock);
@@ -94,6 +96,7 @@ void *large_alloc(size_t size, size_t alignment, int zeroed) {
       chunk_set_dirty(slot, (uint32_t)count);
       slot->used = (uint32_t)count;
       slot->kind = SLOT_LARGE;
+      guard_large_made(slot);
       heap.large_allocs++;
     }
     lock_release(&heap.lock);

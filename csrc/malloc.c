@@ -93,6 +93,8 @@ void *alloc_beyond(size_t size, size_t alignment, int zeroed) {
   return address != NULL ? address : out_of_memory();
 }
 
+#if !BM_HARDENED /* hardened/verbs.c has its own */
+
 static NOINLINE void *malloc_medium(size_t size) {
   if (UNLIKELY(size > SLOT_BLOCK_MAX)) {
     void *kept = size <= LARGE_MAX ? large_take_kept(size) : NULL;
@@ -110,3 +112,5 @@ void *bm_malloc(size_t size) {
   if (UNLIKELY(block == NULL)) return alloc_slow(arena_stock_class(arena, stock));
   return alloc_pop(stock, block);
 }
+
+#endif

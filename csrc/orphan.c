@@ -14,6 +14,7 @@
  *                have been in the middle of something, so its list is made anew before it is used. */
 #include "orphan.h"
 
+#include "guard.h"
 #include "os.h"
 #include "purge.h"
 #include "remote.h"
@@ -112,7 +113,7 @@ static void accept(struct slot *slot, struct block *block, uint32_t now) {
   *slot_state(slot, (uintptr_t)block) = BLOCK_FREE;
   orphanage.returned++;
   orphanage.drained++;
-  block->next = slot->free;
+  guard_link(block, slot->free);
   slot->free = block;
   if (slot->place == PLACE_PURGING) {
     slot->used--;
@@ -147,13 +148,13 @@ void orphan_drain(void) {
       if (slot_owner(slot) == &orphanage) {
         accept(slot, block, now);
       } else {
-        block->next = strays;
+        block->next = (struct block *)guard_encode(&block->next, (uintptr_t)strays);
         strays = block;
       }
     }
     lock_release(&orphan_lock);
     for (; strays != NULL; strays = next) {
-      next = strays->next;
+      next = (struct block *)guard_decode(&strays->next, (uintptr_t)strays->next);
       remote_reroute(strays);
     }
     purge_notice();

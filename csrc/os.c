@@ -12,6 +12,7 @@
 #include <assert.h>
 #include <errno.h>
 #include <string.h>
+#include <sys/auxv.h>
 #include <sys/mman.h>
 #include <sys/resource.h>
 #include <time.h>
@@ -78,6 +79,10 @@ int os_unmap(void *address, size_t bytes) {
   client_give_back(address, bytes);
   return sys_munmap(address, bytes);
 }
+
+int os_seal(void *address, size_t bytes) { return sys_mprotect(address, bytes, PROT_READ); }
+
+int os_close(void *address, size_t bytes) { return sys_mprotect(address, bytes, PROT_NONE); }
 
 int os_purge(void *address, size_t bytes) { return sys_madvise(address, bytes, MADV_DONTNEED); }
 
@@ -160,4 +165,13 @@ size_t os_memory(void) {
 size_t os_address_limit(void) {
   size_t addresses = sys_limit(RLIMIT_AS), data = sys_limit(RLIMIT_DATA);
   return addresses < data ? addresses : data;
+}
+
+uint64_t os_random(void) {
+  uint64_t word = sys_random();
+  if (word != 0) return word;
+  /* Early in the system's start: what the kernel gave this process for its own. */
+  const void *given = (const void *)getauxval(AT_RANDOM);
+  if (given != NULL) memcpy(&word, given, sizeof word);
+  return word ^ (uint64_t)sys_now_ms() << 20 ^ (uintptr_t)&word;
 }

@@ -34,6 +34,9 @@ void *os_map_closed_at(void *address, size_t bytes);
 int os_unmap(void *address, size_t bytes);
 int os_purge(void *address, size_t bytes);
 int os_open(void *address, size_t bytes);
+/* Not to be written, or neither to be read nor written, from here on; os_open() ends that. */
+int os_seal(void *address, size_t bytes);
+int os_close(void *address, size_t bytes);
 /* Zero the bytes, by purging pages where few of them are in memory. */
 void os_zero(void *address, size_t bytes);
 void os_hugepages(void *address, size_t bytes, int wanted);
@@ -50,5 +53,7 @@ int os_is_simulated(void);
 /* Bytes of physical memory; bytes that RLIMIT_AS and RLIMIT_DATA allow, or SIZE_MAX. */
 size_t os_memory(void);
 size_t os_address_limit(void);
+/* A word that nobody can foretell. */
+uint64_t os_random(void);
 
 #endif

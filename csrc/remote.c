@@ -15,6 +15,7 @@
 #include "remote.h"
 
 #include "fatal.h"
+#include "guard.h"
 #include "orphan.h"
 #include "os.h"
 #include "slot.h"
@@ -92,7 +93,7 @@ static void put_batch(struct arena *arena, struct batch *batch) {
 static void push(struct arena *owner, uintptr_t item, uintptr_t *next) {
   uintptr_t head = __atomic_load_n(&owner->remote, __ATOMIC_RELAXED);
   do {
-    *next = head;
+    *next = guard_encode(next, head);
     /* release: whoever takes the queue must see the batches, and the state bytes of their blocks. seq_cst, as
      * is the load of `life`: either this thread sees that the arena has become idle, or retire(), which makes
      * it so before it looks at the queue, sees the item. */
@@ -118,14 +119,14 @@ struct remote_cursor remote_take(struct arena *arena) {
 struct block *remote_next(struct remote_cursor *cursor) {
   if (cursor->item & SINGLE) {
     struct block *block = (struct block *)(cursor->item & ~SINGLE);
-    cursor->item = (uintptr_t)block->next;
+    cursor->item = guard_decode(&block->next, (uintptr_t)block->next);
     return block;
   }
   struct batch *batch = (struct batch *)cursor->item;
   if (batch == NULL) return NULL;
   struct block *block = batch->blocks[cursor->index];
   if (++cursor->index == batch->count) {
-    cursor->item = batch->next;
+    cursor->item = guard_decode(&batch->next, batch->next);
     cursor->index = 0;
     put_batch(cursor->arena, batch);
   }
@@ -173,7 +174,7 @@ static inline void leave(const struct slot *slot, const struct block *block) {
   uint8_t *state = slot_state(slot, (uintptr_t)block);
   if (UNLIKELY(state == NULL)) fatal(FATAL_INTERIOR, block);
   /* relaxed: the queue orders the block; the exchange only decides between two frees. */
-  if (UNLIKELY(__atomic_exchange_n(state, BLOCK_REMOTE, __ATOMIC_RELAXED) != BLOCK_USED))
+  if (UNLIKELY(__atomic_exchange_n(state, BLOCK_REMOTE, __ATOMIC_RELAXED) != GUARD_LEAVING))
     fatal(FATAL_DOUBLE_FREE, block);
 #else
   (void)slot, (void)block;
@@ -223,10 +224,10 @@ void remote_visit(const struct arena *arena, void (*visit)(const struct block *b
     const struct batch *batch = (const struct batch *)item;
     if (item & SINGLE) {
       visit(block);
-      item = (uintptr_t)block->next;
+      item = guard_decode(&block->next, (uintptr_t)block->next);
       continue;
     }
     for (uint32_t k = 0; k < batch->count; k++) visit(batch->blocks[k]);
-    item = batch->next;
+    item = guard_decode(&batch->next, batch->next);
   }
 }

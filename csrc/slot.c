@@ -13,6 +13,7 @@
 
 #include "chunk.h"
 #include "client.h"
+#include "guard.h"
 #include "os.h"
 
 #include <string.h>
@@ -20,8 +21,17 @@
 static_assert(SLOT_BYTES / 4096 <= 16, "the pages of a slot are the bits of a word");
 
 
-void slot_cut(struct slot *slot, unsigned class, struct arena *arena) {
+void slot_uncut(struct slot *slot) {
+  if (BM_HARDENED && slot->kind == SLOT_CUT && slot->states != slot->inline_states)
+    guard_drop_states(slot->states, slot->class);
+}
+
+int slot_cut(struct slot *slot, unsigned class, struct arena *arena) {
   const struct block_class *shape = &block_classes[class];
+  int is_inline = shape->capacity <= INLINE_STATES;
+  uint8_t *states = slot->inline_states;
+  if (BM_HARDENED && !is_inline && (states = guard_states(class)) == NULL) return 0;
+  slot_uncut(slot); /* it may be cut anew */
   slot->class = (uint8_t)class;
   slot->free = NULL;
   slot->reciprocal = shape->reciprocal;
@@ -30,17 +40,19 @@ void slot_cut(struct slot *slot, unsigned class, struct arena *arena) {
   slot->next = slot->prev = 0;
   slot->place = PLACE_CURRENT;
   slot->countdown = slot->countdown_from = 0;
-  slot->states = shape->hole == 0 ? slot->inline_states : (uint8_t *)slot_block(slot, slot_hole(slot));
+  slot->states = BM_HARDENED || is_inline ? states : (uint8_t *)slot_block(slot, slot_hole(slot));
   slot->warm = chunk_dirty(slot, 1) != 0;
-  if (shape->hole == 0)
+  if (is_inline)
     memset(slot->inline_states, BLOCK_FREE, INLINE_STATES);
-  else if (slot->warm) {
+  else if (!BM_HARDENED && slot->warm) {
     client_give_back(slot->states, shape->capacity + 1u); /* the memset may be ASan's */
     memset(slot->states, BLOCK_FREE, shape->capacity + 1u);
   }
+  if (BM_HARDENED) guard_carve(slot_block(slot, 0), shape->size, 1, slot->warm); /* the guard before the first */
   chunk_set_dirty(slot, 1);
   slot->kind = SLOT_CUT;
   __atomic_store_n(&slot->owner, arena, __ATOMIC_RELAXED);
+  return 1;
 }
 
 uint32_t slot_carve(struct slot *slot, uint32_t count, struct block **first) {
@@ -52,12 +64,13 @@ uint32_t slot_carve(struct slot *slot, uint32_t count, struct block **first) {
   uint32_t size = block_classes[slot->class].size;
   struct block *block = slot_block(slot, index);
   *first = block;
+  guard_carve(block, size, count, slot->warm);
   for (uint32_t i = 1; i < count; i++) {
     struct block *next = (struct block *)((uintptr_t)block + size);
-    block->next = next;
+    guard_link(block, next);
     block = next;
   }
-  block->next = NULL;
+  guard_link(block, NULL);
   slot->fresh = (uint16_t)(slot->fresh + count);
   return count;
 }
@@ -69,9 +82,10 @@ uint32_t slot_unpurge(struct slot *slot) {
   for (uint32_t turn = 0; turn < slot->fresh && slot->purged > 0 && count < wanted; turn++) {
     uint32_t index = slot_index(slot, turn);
     if (slot_state_of(slot, index) != BLOCK_PURGED) continue;
-    slot->states[index] = BLOCK_FREE;
     struct block *block = slot_block(slot, index);
-    block->next = slot->free;
+    guard_unpurge(block, block_classes[slot->class].size);
+    slot->states[index] = BLOCK_FREE;
+    guard_link(block, slot->free);
     slot->free = block;
     slot->purged--;
     count++;
@@ -87,7 +101,7 @@ static uint32_t relink(struct slot *slot) {
     uint32_t index = slot_index(slot, turn);
     if (slot_state_of(slot, index) != BLOCK_FREE) continue;
     struct block *block = slot_block(slot, index);
-    block->next = slot->free;
+    guard_link(block, slot->free);
     slot->free = block;
     count++;
   }

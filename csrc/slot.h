@@ -19,7 +19,7 @@ static inline uint32_t slot_usable(const struct slot *slot) {
  * their state bytes do not compete for one cache set. */
 static inline uint32_t slot_hole(const struct slot *slot) {
   const struct block_class *class = &block_classes[slot->class];
-  if (class->hole == 0) return 0;
+  if (BM_HARDENED || class->hole == 0) return 0;
   uint32_t number = slot_number(slot);
   uint32_t bytes = number % HOLE_PAGES * 4096u + number * 5u % 8u * 2u * CACHE_LINE;
   return (bytes + class->size - 1) / class->size;
@@ -68,8 +68,11 @@ static inline void slot_set_countdown(struct slot *slot, uint32_t frees) {
   slot->countdown = slot->countdown_from = frees;
 }
 
-/* Cut a slot that is on no list for `arena`. Requires heap.lock. */
-void slot_cut(struct slot *slot, unsigned class, struct arena *arena);
+/* Cut a slot that is on no list for `arena`; 0, with the slot as it was, without memory for state bytes. Requires
+ * heap.lock. */
+int slot_cut(struct slot *slot, unsigned class, struct arena *arena);
+/* If the slot is cut, and no block of it is used, it ceases to be so. Requires heap.lock. */
+void slot_uncut(struct slot *slot);
 /* Carve at least one and at most `count` fresh blocks, linked in address order; returns
  * how many. Requires fresh < usable. */
 uint32_t slot_carve(struct slot *slot, uint32_t count, struct block **first);

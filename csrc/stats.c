@@ -4,6 +4,7 @@
  * blocks moved into a stock, less those still there; frees that countdowns have told of, and those
  * they have not yet. Live blocks are counted by their state bytes. */
 #include "arena.h"
+#include "guard.h"
 #include "huge.h"
 #include "include/buddymalloc.h"
 #include "orphan.h"
@@ -70,7 +71,7 @@ static const struct arena *first_arena(void) { return __atomic_load_n(&arenas.al
  * not heard of it. */
 static void add_requests(const struct arena *arena, uint64_t *allocs, uint64_t *frees) {
   *allocs += arena->handed + arena->recycled - arena_stock(arena) + arena->large_allocs;
-  *frees += arena->returned + arena->recycled - arena->drained + arena->sent + arena->large_frees;
+  *frees += arena->returned + arena->recycled - arena->drained + arena->sent + arena->large_frees + guard_held(arena);
 }
 
 void bm_stats(struct bm_stats *out) {

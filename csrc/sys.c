@@ -6,6 +6,7 @@
 
 #include <sys/mman.h>
 #include <sys/resource.h>
+#include <sys/random.h>
 #include <sys/syscall.h>
 #include <sys/sysinfo.h>
 #include <time.h>
@@ -95,4 +96,9 @@ uint64_t sys_now_ms(void) {
   struct timespec now = {0, 0};
   call(SYS_clock_gettime, CLOCK_MONOTONIC_COARSE, (long)&now, 0, 0, 0);
   return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
+}
+
+uint64_t sys_random(void) {
+  uint64_t word = 0;
+  return call(SYS_getrandom, (long)&word, sizeof word, GRND_NONBLOCK, 0, 0) == (long)sizeof word ? word : 0;
 }

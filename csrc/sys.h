@@ -21,5 +21,7 @@ HIDDEN size_t sys_memory(void);
 HIDDEN size_t sys_limit(int resource);
 /* Milliseconds of the coarse monotonic clock. */
 HIDDEN uint64_t sys_now_ms(void);
+/* Random bits, or 0 if the kernel has none yet. */
+HIDDEN uint64_t sys_random(void);
 
 #endif

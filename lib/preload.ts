@@ -14,13 +14,24 @@ const PLACES = ['out/Release', 'build/Release', `prebuilds/${process.platform}-$
 /** Signals that a terminal or a supervisor sends to this process and means for the command. */
 const FORWARDED = ['SIGINT', 'SIGTERM', 'SIGHUP', 'SIGQUIT', 'SIGUSR1', 'SIGUSR2', 'SIGWINCH', 'SIGCONT'] as const;
 
+/** Which library: the default build, or the hardened one, which finds more misuse and costs more (docs/misuse.md). */
+export interface LibraryChoice {
+  hardened?: boolean;
+}
+
+/** The file name of the library. */
+export function libraryName({ hardened = false }: LibraryChoice = {}): string {
+  return hardened ? 'libbuddymalloc-hardened.so' : 'libbuddymalloc.so';
+}
+
 /**
- * The path of libbuddymalloc.so, to put into LD_PRELOAD, if it has been built.
+ * The path of the library, to put into LD_PRELOAD, if it has been built.
  * @example
  * const library = libraryPath();
+ * const strict = libraryPath({ hardened: true });
  */
-export function libraryPath(): string | undefined {
-  return PLACES.map((place) => join(PACKAGE_ROOT, place, 'libbuddymalloc.so')).find((file) => existsSync(file));
+export function libraryPath(choice: LibraryChoice = {}): string | undefined {
+  return PLACES.map((place) => join(PACKAGE_ROOT, place, libraryName(choice))).find((file) => existsSync(file));
 }
 
 /** LD_PRELOAD with the library in front of what was there. */

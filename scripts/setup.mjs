@@ -53,7 +53,7 @@ const STEPS = {
   library: {
     label: 'building the C library and its tests (cmake-js)',
     inputs: ['csrc', 'CMakeLists.txt', 'cmake', 'test/c', 'thread-test', 'package-lock.json'],
-    outputs: ['out/Release/libbuddymalloc.so'],
+    outputs: ['out/Release/libbuddymalloc.so', 'out/Release/libbuddymalloc-hardened.so'],
     command: () => [bin('cmake-js'), 'compile', '--out', 'out', '--parallel', '2'],
   },
 };

@@ -49,6 +49,7 @@ describe('cmake --install', () => {
   test.each([
     'include/buddymalloc.h',
     'lib/libbuddymalloc.so',
+    'lib/libbuddymalloc-hardened.so',
     'lib/libbuddymalloc.a',
     'lib/pkgconfig/buddymalloc.pc',
     'lib/cmake/buddymalloc/buddymallocConfig.cmake',

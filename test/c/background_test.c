@@ -184,7 +184,10 @@ static void work_without(long call) {
 TEST("a program that forbids itself the calls that start threads, map memory and give it back goes on") {
   static const long calls[] = {SYS_clone,     SYS_madvise, SYS_mincore, SYS_munmap, SYS_mremap,       SYS_getrlimit,
                                SYS_prlimit64, SYS_sysinfo, SYS_gettid,  SYS_mprotect, SYS_rt_sigprocmask};
-  for (size_t i = 0; i < sizeof calls / sizeof calls[0]; i++) CHECK_EXITS(work_without(calls[i]));
+  /* The hardened build's blocks of a mebibyte, with their guard pages, need more of the table than is open at first. */
+  int hardened = (door_offers() & (NEEDS_OURS | NEEDS_SIZES)) == NEEDS_OURS;
+  for (size_t i = 0; i < sizeof calls / sizeof calls[0]; i++)
+    if (calls[i] != SYS_mprotect || !hardened) CHECK_EXITS(work_without(calls[i]));
 }
 
 TEST_OURS("a program that forbids itself brk(), of which glibc's sbrk() then reports success, goes on") {

@@ -5,6 +5,7 @@ import { OUT } from '../build/project.ts';
 import { type CaseResult, listCases, readTap } from './tap.ts';
 
 const LIBRARY = join(OUT, 'Release/libbuddymalloc.so');
+const HARDENED = join(OUT, 'Release/libbuddymalloc-hardened.so');
 const PROGRAM_SECONDS = 600;
 
 interface Door {
@@ -21,6 +22,7 @@ const DOORS: Door[] = [
     program: 'test-libc',
     env: { LD_PRELOAD: LIBRARY, BUDDYMALLOC_SBRK: '0' },
   },
+  { door: 'LD_PRELOAD of the hardened library', program: 'test-libc', env: { LD_PRELOAD: HARDENED } },
   { door: 'the static library', program: 'test-static', env: {} },
   {
     door: 'the static library, called before libc is ready',

@@ -64,6 +64,12 @@ void door_free_aligned_sized(void *block, size_t alignment, size_t size) {
 
 #endif
 
+/* By its name: nothing must be allocated here. */
+static int is_hardened(void) {
+  const char *preloaded = getenv("LD_PRELOAD");
+  return preloaded != NULL && strstr(preloaded, "-hardened") != NULL;
+}
+
 unsigned door_offers(void) {
   unsigned offers = 0;
 #if !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)
@@ -71,13 +77,15 @@ unsigned door_offers(void) {
 #endif
   if (!is_ours()) return offers;
   offers |= NEEDS_OURS;
+  int hardened = is_hardened();
+  if (!hardened) offers |= NEEDS_SIZES;
 #if !defined(BM_UNCHECKED) || !BM_UNCHECKED
   offers |= NEEDS_EXACT;
 #endif
 #if defined(BM_PLAIN_BUDDY) && BM_PLAIN_BUDDY
   offers |= NEEDS_PLAIN;
 #else
-  offers |= NEEDS_EIGHTHS;
+  if (!hardened) offers |= NEEDS_EIGHTHS;
 #endif
   return offers;
 }

@@ -28,6 +28,7 @@ enum test_needs {
   NEEDS_EXACT = 2,   /* the exact check of freed pointers is compiled in */
   NEEDS_EIGHTHS = 4, /* blocks of 5, 6 and 7 eighths exist */
   NEEDS_PLAIN = 8,   /* only powers of two exist */
+  NEEDS_SIZES = 32,  /* blocks have the sizes and alignments of the default build */
   NEEDS_NATIVE = 16, /* no sanitizer or valgrind: they reserve address space and slow threads */
 };
 

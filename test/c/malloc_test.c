@@ -154,7 +154,7 @@ TEST_IF(NEEDS_NATIVE, "100,000 blocks of 64 bytes freed in random order are reus
   CHECK_EQ(after.heap_bytes, before.heap_bytes);
 }
 
-TEST_OURS("a request for 200 bytes is served by a block of 256 bytes, aligned to 256") {
+TEST_IF(NEEDS_OURS | NEEDS_SIZES, "a request for 200 bytes is served by a block of 256 bytes, aligned to 256") {
   void *block = malloc(200);
   CHECK_EQ(malloc_usable_size(block), 256);
   CHECK_EQ((uintptr_t)block % 256, 0);
@@ -198,7 +198,7 @@ TEST_IF(NEEDS_PLAIN, "a request takes the smallest power of two that holds it") 
   }
 }
 
-TEST_OURS("a block up to 2 MiB is aligned to the largest power of two that divides its size") {
+TEST_IF(NEEDS_OURS | NEEDS_SIZES, "a block up to 2 MiB is aligned to the largest power of two that divides its size") {
   struct size_steps steps = {0};
   for (size_t size; size_steps_next(&steps, &size) && size <= (size_t)2 << 20;) {
     void *block = malloc(size);

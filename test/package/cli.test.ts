@@ -18,6 +18,12 @@ describe('buddymalloc run', () => {
     expect(stdout).toContain('/libbuddymalloc.so');
   });
 
+  it('starts it with the hardened library where --hardened says so', async () => {
+    const { stdout } = await cli(['run', '--hardened', '--', 'cat', '/proc/self/maps']);
+    expect(stdout).toContain('/libbuddymalloc-hardened.so');
+    expect(stdout).not.toContain('/libbuddymalloc.so');
+  });
+
   it('starts it without the two dashes too', async () => {
     const { stdout } = await cli(['run', 'echo', '--version']);
     expect(stdout).toContain('echo');
@@ -100,12 +106,18 @@ describe('buddymalloc path', () => {
     const { stdout, exitCode } = await cli(['path']);
     expect({ stdout, exitCode }).toEqual({ stdout: libraryPath(), exitCode: 0 });
   });
+
+  it('prints the path of the hardened library where --hardened says so', async () => {
+    const { stdout } = await cli(['path', '--hardened']);
+    expect(stdout).toBe(libraryPath({ hardened: true }));
+    expect(stdout).toMatch(/\/libbuddymalloc-hardened\.so$/);
+  });
 });
 
 describe('buddymalloc', () => {
   it('lists its commands', async () => {
     const { stdout } = await cli(['--help']);
-    expect(stdout).toMatch(/run .*\n\s+path/);
+    expect(stdout).toMatch(/run .*\n[\s\S]*\n\s+path/);
   });
 
   it('knows its version', async () => {

@@ -1,0 +1,100 @@
+/* quarantine.c: a freed block waits before it is reused, for a time that nobody can foretell.
+ *
+ * Blocks that wait hold zeros and the tail of a free block; their state says so. Coming out they are looked at for
+ * writes where their link goes; the rest is looked at when they are handed out again (verbs.c), or at exit.
+ *
+ * Owner:     the thread of the arena that it is part of.
+ * Invariant: Q4  a block in state BLOCK_QUARANTINED has a place in exactly one quarantine.
+ * Cost:      a multiplication and two exchanges with memory a free. */
+#include "quarantine.h"
+
+#include "../arena.h"
+#include "../guard.h"
+#include "../remote.h"
+#include "../slot.h"
+#include "verbs.h"
+
+#include <string.h>
+
+/* Put the block in place of the one that waits there, which is returned, or NULL. */
+static inline struct block *exchange(struct block **place, struct block *block) {
+  struct block *out = *place;
+  *place = block;
+  return out;
+}
+
+static inline struct block *wait_in_turn(struct quarantine *quarantine, struct block *block, uint32_t size) {
+  /* Knuth's; the increment is secret, and the upper bits are the good ones. */
+  quarantine->random = quarantine->random * UINT64_C(6364136223846793005) + pattern_page.secret.words[3];
+  struct block *out;
+  if (size <= QUARANTINE_SMALL) {
+    out = exchange(&quarantine->small[quarantine->random >> (64 - QUARANTINE_SMALL_ORDER)], block);
+    if (out != NULL) out = exchange(&quarantine->small_line[quarantine->small_turn++ % QUARANTINE_SMALL_LINE], out);
+  } else {
+    out = exchange(&quarantine->large[quarantine->random >> (64 - QUARANTINE_LARGE_ORDER)], block);
+    if (out != NULL) out = exchange(&quarantine->large_line[quarantine->large_turn++ % QUARANTINE_LARGE_LINE], out);
+  }
+  if (UNLIKELY(out == NULL)) quarantine->held++;
+  return out;
+}
+
+/* The block goes back to its slot. */
+static inline void let_go(struct arena *arena, struct block *block) {
+  struct slot *slot = slot_of((uintptr_t)block);
+  if (UNLIKELY(block->next != NULL)) fatal(FATAL_WRITE_AFTER_FREE, block);
+  if (UNLIKELY(slot_owner(slot) != arena)) {
+    remote_free(arena, slot, block);
+    return;
+  }
+  *slot_state(slot, (uintptr_t)block) = BLOCK_FREE;
+  guard_link(block, slot->free);
+  slot->free = block;
+  if (UNLIKELY(--slot->countdown == 0)) arena_slot_event(arena, slot);
+}
+
+void quarantine_put(struct arena *arena, struct block *block, uint32_t size) {
+  struct block *out = LIKELY(!arena_is_none(arena)) ? wait_in_turn(&arena->quarantine, block, size) : block;
+  if (LIKELY(out != NULL)) let_go(arena, out);
+}
+
+static void empty(struct arena *arena, struct block **places, uint32_t count) {
+  for (uint32_t i = 0; i < count; i++) {
+    struct block *block = exchange(&places[i], NULL);
+    if (block != NULL) let_go(arena, block);
+  }
+}
+
+#define COUNT(places) ((uint32_t)(sizeof(places) / sizeof(places)[0]))
+
+void guard_flush(struct arena *arena) {
+  struct quarantine *quarantine = &arena->quarantine;
+  empty(arena, quarantine->small, COUNT(quarantine->small));
+  empty(arena, quarantine->small_line, COUNT(quarantine->small_line));
+  empty(arena, quarantine->large, COUNT(quarantine->large));
+  empty(arena, quarantine->large_line, COUNT(quarantine->large_line));
+  quarantine->held = 0;
+}
+
+uint64_t guard_held(const struct arena *arena) { return arena->quarantine.held; }
+
+void guard_after_fork(void) {
+  if (!arena_is_none(arena_mine)) guard_flush(arena_mine);
+}
+
+static void look_at(struct block *const *places, uint32_t count) {
+  for (uint32_t i = 0; i < count; i++) {
+    const struct block *block = places[i];
+    if (block == NULL) continue;
+    uint32_t size = block_classes[slot_of((uintptr_t)block)->class].size;
+    if (block->next != NULL || !pattern_is_wiped(block, size)) fatal(FATAL_WRITE_AFTER_FREE, block);
+  }
+}
+
+/* What still waits when the program ends has its look then. */
+__attribute__((destructor)) static void look_at_exit(void) {
+  const struct quarantine *quarantine = &arena_mine->quarantine;
+  look_at(quarantine->small, COUNT(quarantine->small));
+  look_at(quarantine->small_line, COUNT(quarantine->small_line));
+  look_at(quarantine->large, COUNT(quarantine->large));
+  look_at(quarantine->large_line, COUNT(quarantine->large_line));
+}

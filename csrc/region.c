@@ -139,13 +139,16 @@ static void merge(struct region *region, uint32_t unit, unsigned level) {
   put_free(region, unit, level);
 }
 
+/* 64 pages at a time: a page at a time was a quarter of what allocating and freeing 1 MiB cost. */
 static void mark_dirty(struct region *region, uint32_t unit, struct fit fit) {
   size_t first = ((size_t)unit << UNIT_ORDER) / OS_PAGE;
   size_t last = (((size_t)unit << UNIT_ORDER) + region_fit_bytes(fit) - 1) / OS_PAGE;
-  for (size_t page = first; page <= last; page++) {
-    uint64_t bit = (uint64_t)1 << (page & 63);
-    region->dirty_pages += (region->dirty[page >> 6] & bit) == 0;
-    region->dirty[page >> 6] |= bit;
+  for (size_t page = first; page <= last; page = (page | 63) + 1) {
+    uint64_t *word = &region->dirty[page >> 6];
+    uint64_t bits = UINT64_MAX << (page & 63);
+    if ((page | 63) > last) bits &= UINT64_MAX >> (63 - (last & 63));
+    region->dirty_pages += (uint32_t)__builtin_popcountll(bits & ~*word);
+    *word |= bits;
   }
 }
 

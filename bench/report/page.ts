@@ -15,8 +15,8 @@ const STYLE = `
 body { font: 16px/1.5 system-ui, sans-serif; max-width: 980px; margin: 2rem auto; padding: 0 1rem; color: #1b1b1b; background: #fff; }
 h2 { margin-top: 3rem; }
 table { border-collapse: collapse; font-size: 14px; width: 100%; }
-th, td { padding: 3px 8px; border-bottom: 1px solid #ddd; text-align: right; }
-th:first-child, td:first-child { text-align: left; }
+th, td { padding: 3px 8px; border-bottom: 1px solid #ddd; text-align: right; white-space: nowrap; }
+th:first-child, td:first-child { text-align: left; white-space: normal; }
 .holds { color: #1a7f37; } .falls { color: #b00020; font-weight: 600; } .not { color: #777; }
 .scroll { overflow-x: auto; } svg { max-width: 100%; height: auto; }
 summary { cursor: pointer; }`;

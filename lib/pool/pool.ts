@@ -19,6 +19,7 @@ import { Fixed } from './fixed.ts';
 import { Home } from './home.ts';
 import { Memory } from './memory.ts';
 import { compareConfig, MAX_BLOCK, type PoolConfig, type PoolOptions, toConfig } from './options.ts';
+import type { Quick } from './quick.ts';
 import type { Leak, PoolMap, PoolStats, ThreadOf } from './report.ts';
 import { Scope } from './scope.ts';
 import { SharedBlock } from './share.ts';
@@ -63,17 +64,10 @@ export class Pool {
 
   readonly #native: PoolBinding;
   readonly #memory: Memory;
-  readonly #regions: (ArrayBuffer | undefined)[];
-  readonly #unitBits: number;
-  readonly #unitMask: number;
-  readonly #classOf: Uint8Array;
+  readonly #quick: Quick;
   readonly #waiters: Waiters;
   readonly #traces: Map<number, string> | undefined;
   readonly #plain: boolean;
-  readonly #guarded: boolean;
-  readonly #stock: Int32Array;
-  #word: number;
-  #homes: Home[] = [];
   #large: Home;
   #own: Home;
   #scopes = 0;
@@ -83,21 +77,22 @@ export class Pool {
     this.name = name;
     this.#native = binding;
     this.options = Object.freeze(JSON.parse(binding.config) as PoolConfig);
-    this.#unitBits = binding.unitBits;
-    this.#unitMask = 2 ** binding.unitBits - 1;
     this.#memory = new Memory(binding);
-    this.#regions = this.#memory.regions;
-    this.#stock = binding.stockBuffer === null ? new Int32Array(STOCK_HEAD) : new Int32Array(binding.stockBuffer);
-    this.#word = this.#stock[0] as number;
-    this.#classOf = new Uint8Array(STOCKED_SIZE / 64 + 1);
-    binding.classes.forEach((bytes, index) => {
-      const before = index === 0 ? -1 : (binding.classes[index - 1] as number) / 64;
-      this.#classOf.fill(index, before + 1, bytes / 64 + 1);
-    });
     const { guard, zeroOnAlloc, zeroOnFree, poison, trace } = this.options;
     this.#plain = guard !== 'detach' && !zeroOnAlloc && !zeroOnFree && !poison && !trace && !this.#memory.copies;
+    const stock = binding.stockBuffer === null ? new Int32Array(STOCK_HEAD) : new Int32Array(binding.stockBuffer);
+    this.#quick = {
+      isOpen: this.#plain,
+      marks: guard !== 'off',
+      word: stock[0] as number,
+      homes: [],
+      classOf: classTable(binding.classes),
+      stock,
+      regions: this.#memory.regions,
+      unitBits: binding.unitBits,
+      unitMask: 2 ** binding.unitBits - 1,
+    };
     this.#traces = trace ? new Map() : undefined;
-    this.#guarded = guard !== 'off';
     this.#large = new Home(this, -1, 0, 0, 0, false);
     this.#own = this.#large;
     this.#makeHomes();
@@ -128,20 +123,25 @@ export class Pool {
    * pool.destroy();
    */
   alloc(size: Size): PoolBuffer {
-    if (this.#plain && this.#scopes === 0 && (size as number) >>> 0 === size && size <= STOCKED_SIZE) {
-      const home = this.#homes[this.#classOf[(size + 63) >>> 6] as number] as Home;
-      const place = this.#pop(home);
-      if (place >= 0) {
-        const memory = this.#regions[place >>> this.#unitBits];
-        if (memory !== undefined) {
-          try {
-            return bufferBlock(memory, (place & this.#unitMask) * 64, size, home, place);
-          } catch {
-            // The program has detached the region: it is opened anew.
-          }
+    const quick = this.#quick;
+    if (quick.isOpen && (size as number) >>> 0 === size && size <= STOCKED_SIZE) {
+      // As in #pop(), which costs a call.
+      const home = quick.homes[quick.classOf[(size + 63) >>> 6] as number] as Home;
+      const stock = quick.stock;
+      stock[HEAD_BUSY] = 1;
+      const count = stock[home.base] as number;
+      if (stock[0] === quick.word && count > 0) {
+        const place = stock[home.base + count] as number;
+        stock[home.base] = count - 1;
+        stock[HEAD_BUSY] = 0;
+        const memory = quick.regions[place >>> quick.unitBits];
+        // It is detached if the program has done so.
+        if (memory !== undefined && memory.byteLength > 0) {
+          return bufferBlock(memory, (place & quick.unitMask) * 64, size, home, place);
         }
         return this.#view(place, size);
       }
+      stock[HEAD_BUSY] = 0;
     }
     const bytes = toBytes(size, 'size', MAX_BLOCK);
     return this.#keep(this.#view(this.#takeOrThrow(bytes, 0), bytes));
@@ -314,14 +314,23 @@ export class Pool {
    * pool.destroy();
    */
   free(block: PoolBlock): void {
-    if (this.#plain && typeof block === 'object' && block !== null) {
+    const quick = this.#quick;
+    if (quick.isOpen && typeof block === 'object' && block !== null) {
       const home = homeOfBuffer(block);
       if (home !== undefined && home.pool === this) {
+        // As in #push(), which costs a call.
         const place = placeOfBuffer(block);
-        if (place >= 0 && !home.stale && this.#push(home, place)) {
-          if (this.#guarded) setPlaceOfBuffer(block, FREED);
+        const stock = quick.stock;
+        stock[HEAD_BUSY] = 1;
+        const count = stock[home.base] as number;
+        if (place >= 0 && !home.stale && stock[0] === quick.word && count < home.capacity) {
+          stock[home.base + count + 1] = place;
+          stock[home.base] = count + 1;
+          stock[HEAD_BUSY] = 0;
+          if (quick.marks) setPlaceOfBuffer(block, FREED);
           return;
         }
+        stock[HEAD_BUSY] = 0;
       }
     }
     this.#freeSlowly(block);
@@ -344,8 +353,10 @@ export class Pool {
   scope<T>(fn: (scope: Scope) => T): T {
     const scope = new Scope(this, (block) => this.#freeIfLive(block), current.getStore());
     this.#scopes++;
+    this.#quick.isOpen = false;
     return scope.run(current, fn, () => {
       this.#scopes--;
+      this.#quick.isOpen = this.#plain && this.#scopes === 0;
     });
   }
 
@@ -362,10 +373,10 @@ export class Pool {
   fixed(size: Size): Fixed {
     const bytes = toBytes(size, 'size', MAX_BLOCK);
     return new Fixed(this, bytes, {
-      stock: this.#stock,
+      stock: this.#quick.stock,
       word: () => {
         this.#look();
-        return { word: this.#word, isAwaited: ((this.#stock[0] as number) & WORD_AWAITED) !== 0 };
+        return { word: this.#quick.word, isAwaited: ((this.#quick.stock[0] as number) & WORD_AWAITED) !== 0 };
       },
       make: (home) => {
         const place = this.#takeOrThrow(bytes, 0);
@@ -427,8 +438,8 @@ export class Pool {
 
   /** Whether the pool was destroyed, by any thread. */
   get isDestroyed(): boolean {
-    if (this.#stock[0] !== this.#word) this.#sync();
-    return ((this.#stock[0] as number) & WORD_DEAD) !== 0;
+    if (this.#quick.stock[0] !== this.#quick.word) this.#sync();
+    return ((this.#quick.stock[0] as number) & WORD_DEAD) !== 0;
   }
 
   // ---- Looking -------------------------------------------------------------------------------------------------------
@@ -471,10 +482,10 @@ export class Pool {
       regions.set(number, { number, bytes, usedBytes, blocks: [] });
     }
     for (const { place, bytes, owner, stocked } of this.#blocks()) {
-      const offset = (place & this.#unitMask) * 64;
+      const offset = (place & this.#quick.unitMask) * 64;
       const state = stocked ? 'stocked' : owner;
       regions
-        .get(place >>> this.#unitBits)
+        .get(place >>> this.#quick.unitBits)
         ?.blocks.push({ offset, bytes, state: state === 'this' || state === 'other' ? 'used' : state });
     }
     return { regions: [...regions.values()] };
@@ -634,10 +645,10 @@ export class Pool {
 
   /** Homes of blocks from here on; those of before are stale. */
   #makeHomes(): void {
-    for (const home of [...this.#homes, this.#large, this.#own]) home.stale = true;
+    for (const home of [...this.#quick.homes, this.#large, this.#own]) home.stale = true;
     const own = this.options.guard === 'detach';
     const most = this.#memory.copies ? 0 : Math.min(STOCK_BYTES, this.options.limit / STOCK_SHARE);
-    this.#homes = this.#native.classes.map((bytes, index) => {
+    this.#quick.homes = this.#native.classes.map((bytes, index) => {
       const capacity = Math.min(STOCK_MOST, Math.floor(most / bytes));
       return new Home(this, index, bytes, STOCK_HEAD + index * STOCK_STRIDE, capacity < 2 ? 0 : capacity, own);
     });
@@ -653,25 +664,25 @@ export class Pool {
   /** Takes notice of what other threads did. */
   #sync(): void {
     this.#native.sync();
-    const word = this.#stock[0] as number;
-    if (Math.floor(word / WORD_EPOCH) !== Math.floor(this.#word / WORD_EPOCH) || this.#memory.copies) {
+    const word = this.#quick.stock[0] as number;
+    if (Math.floor(word / WORD_EPOCH) !== Math.floor(this.#quick.word / WORD_EPOCH) || this.#memory.copies) {
       this.#makeHomes();
       this.#traces?.clear();
     }
     if ((word & WORD_DEAD) !== 0) this.#memory.closeAll();
     // With any flag set the quick ways, which compare with it, are closed.
-    this.#word = word - (word & (WORD_EPOCH - 1));
+    this.#quick.word = word - (word & (WORD_EPOCH - 1));
     this.#waiters.drain();
   }
 
   #look(): void {
-    if (this.#stock[0] !== this.#word) this.#sync();
-    if (((this.#stock[0] as number) & WORD_DEAD) !== 0) fail(STATUS.DEAD);
+    if (this.#quick.stock[0] !== this.#quick.word) this.#sync();
+    if (((this.#quick.stock[0] as number) & WORD_DEAD) !== 0) fail(STATUS.DEAD);
   }
 
   /** Calls the addon, once more if everything was freed meanwhile. */
   #call(action: () => number): number {
-    if (this.#stock[0] !== this.#word) this.#sync();
+    if (this.#quick.stock[0] !== this.#quick.word) this.#sync();
     const result = action();
     if (result !== STATUS.BEHIND) return result;
     this.#sync();
@@ -683,10 +694,10 @@ export class Pool {
    * and until the stock is as it should be: in between no other thread takes it away (csrc/pool_stock.c).
    */
   #pop(home: Home): number {
-    const stock = this.#stock;
+    const stock = this.#quick.stock;
     let place = -1;
     stock[HEAD_BUSY] = 1;
-    if (stock[0] === this.#word) {
+    if (stock[0] === this.#quick.word) {
       const count = stock[home.base] as number;
       if (count > 0 && home.capacity > 0) {
         place = stock[home.base + count] as number;
@@ -699,10 +710,10 @@ export class Pool {
 
   /** Puts a place into the stock; false if it is full, or the word has changed. */
   #push(home: Home, place: number): boolean {
-    const stock = this.#stock;
+    const stock = this.#quick.stock;
     let done = false;
     stock[HEAD_BUSY] = 1;
-    if (stock[0] === this.#word) {
+    if (stock[0] === this.#quick.word) {
       const count = stock[home.base] as number;
       if (count < home.capacity) {
         stock[home.base + count + 1] = place;
@@ -716,7 +727,7 @@ export class Pool {
 
   /** A place for so many bytes, or a status below 0. */
   #take(bytes: number, alignment: number): number {
-    if (this.#stock[0] !== this.#word) this.#sync();
+    if (this.#quick.stock[0] !== this.#quick.word) this.#sync();
     if (bytes <= STOCKED_SIZE && alignment === 0) {
       const home = this.#homeFor(bytes);
       let place = this.#pop(home);
@@ -737,7 +748,9 @@ export class Pool {
   }
 
   #homeFor(bytes: number): Home {
-    return bytes <= STOCKED_SIZE ? (this.#homes[this.#classOf[(bytes + 63) >>> 6] as number] as Home) : this.#large;
+    return bytes <= STOCKED_SIZE
+      ? (this.#quick.homes[this.#quick.classOf[(bytes + 63) >>> 6] as number] as Home)
+      : this.#large;
   }
 
   /** The memory of a block as its guard wants it. */
@@ -819,7 +832,7 @@ export class Pool {
 
   /** At the end of a scope, in which the block or the pool may have come to its end already. */
   #freeIfLive(block: PoolBlock): void {
-    if (this.#stock[0] !== this.#word) this.#sync();
+    if (this.#quick.stock[0] !== this.#quick.word) this.#sync();
     const home = homeOf(block);
     if (home !== undefined && !home.stale && placeOf(block) >= 0) this.free(block);
   }
@@ -832,6 +845,17 @@ export class Pool {
       return { place, bytes, owner: owners[owner] ?? 'other', stocked: stocked === 1 };
     });
   }
+}
+
+/** For each length in units of 64 bytes the number of the smallest class that holds it. */
+function classTable(classes: readonly number[]): Uint8Array {
+  const table = new Uint8Array(STOCKED_SIZE / 64 + 1);
+  let next = 0;
+  classes.forEach((bytes, index) => {
+    table.fill(index, next, bytes / 64 + 1);
+    next = bytes / 64 + 1;
+  });
+  return table;
 }
 
 const bufferOf = (block: PoolBlock): ArrayBuffer => (ArrayBuffer.isView(block) ? block.buffer : block);

@@ -219,6 +219,7 @@ void purge_notice(void) {
 }
 
 void purge_after_fork(void) {
+  purge_client = NULL; /* its locks may be held by threads that the child does not have */
   /* If this thread forked in the middle of starting one, in a signal handler, it goes on with that in the child. */
   __atomic_store_n(&running, starting, __ATOMIC_RELAXED);
   thread_number = 0;

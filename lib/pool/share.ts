@@ -60,8 +60,9 @@ export class SharedBlock {
    * @throws BuddyMallocError `ERR_DOUBLE_FREE` if it was released before
    * @example
    * const pool = createPool();
-   * const shared = pool.share(pool.alloc(64));
+   * const shared = pool.share(pool.alloc(64), { plain: true });
    * shared.release();
+   * pool.stats().shared; // 0
    * pool.destroy();
    */
   release(): void {

@@ -86,6 +86,8 @@ export function groupChart(group: Group, metric: MetricName, results: readonly M
 export function ratioChart(title: string, metric: Metric, results: readonly Measured[]): string {
   const names = allocatorsIn(results).filter((name) => name !== OURS);
   const rows = [...results].reverse();
+  // Many names take two lines.
+  const top = names.length > 7 ? 136 : 110;
   return draw(
     {
       title: {
@@ -94,7 +96,7 @@ export function ratioChart(title: string, metric: Metric, results: readonly Meas
         left: 'center',
       },
       legend: { top: 58, itemGap: 28 },
-      grid: { left: 230, right: 40, top: 110, bottom: 40 },
+      grid: { left: 290, right: 40, top, bottom: 40 },
       xAxis: { type: 'log', logBase: 2, min: 0.25, axisLabel: { formatter: '{value}' }, splitLine: { show: true } },
       yAxis: {
         type: 'category',
@@ -113,7 +115,7 @@ export function ratioChart(title: string, metric: Metric, results: readonly Meas
         })),
       ],
     },
-    150 + rows.length * 22,
+    top + 40 + rows.length * 22,
   );
 }
 

@@ -96,7 +96,7 @@ export function ratioChart(title: string, metric: Metric, results: readonly Meas
         left: 'center',
       },
       legend: { top: 58, itemGap: 28 },
-      grid: { left: 290, right: 40, top, bottom: 40 },
+      grid: { left: 320, right: 40, top, bottom: 40 },
       xAxis: { type: 'log', logBase: 2, min: 0.25, axisLabel: { formatter: '{value}' }, splitLine: { show: true } },
       yAxis: {
         type: 'category',

@@ -23,4 +23,4 @@ export type { Leak, PoolMap, PoolStats, ThreadOf } from './pool/report.ts';
 export type { Scope } from './pool/scope.ts';
 export type { SharedBlock } from './pool/share.ts';
 export type { Size } from './pool/sizes.ts';
-export { libraryPath } from './preload.ts';
+export { type LibraryChoice, libraryPath } from './preload.ts';

@@ -16,6 +16,7 @@ const FORWARDED = ['SIGINT', 'SIGTERM', 'SIGHUP', 'SIGQUIT', 'SIGUSR1', 'SIGUSR2
 
 /** Which library: the default build, or the hardened one, which finds more misuse and costs more (docs/misuse.md). */
 export interface LibraryChoice {
+  /** Whether it is to be the hardened one; default false. */
   hardened?: boolean;
 }
 

@@ -1,7 +1,7 @@
 import { defineConfig } from 'vitest/config';
 
 /** One project per room of test/, so that `npm test -- --project c` runs one of them. */
-const ROOMS = ['package', 'build', 'c', 'programs', 'pool', 'bench', 'verify'];
+const ROOMS = ['package', 'build', 'c', 'programs', 'pool', 'ports', 'bench', 'verify'];
 
 export default defineConfig({
   test: {

@@ -10,6 +10,12 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
+#ifndef M_MMAP_THRESHOLD /* a C library that has no mallopt(): what glibc's programs pass */
+#define M_MMAP_THRESHOLD (-3)
+#define M_TRIM_THRESHOLD (-1)
+#define M_ARENA_MAX (-8)
+#endif
+
 #ifdef DOOR_STATIC
 typedef struct bm_mallinfo info;
 static info get_info(void) { return bm_mallinfo(); }

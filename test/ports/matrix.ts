@@ -1,0 +1,36 @@
+/** All C tests as gcc and clang build them with -O0 to -O3, without and with LTO: `npm run matrix`, about an hour. */
+import { join } from 'node:path';
+import { build, failures } from './build.ts';
+
+const COMPILERS = [
+  ['gcc', 'g++', []],
+  ['clang', 'clang++', ['-fuse-ld=lld']],
+] as const;
+
+let failed = 0;
+for (const [compiler, cxx, link] of COMPILERS) {
+  for (const level of ['-O0', '-O1', '-O2', '-O3']) {
+    for (const lto of ['', ' -flto']) {
+      const flags = `${level}${lto}`;
+      let faults: string[];
+      try {
+        const folder = build(`matrix-${compiler}`, ['test-static', 'preinit-static'], {
+          CMAKE_C_COMPILER: compiler,
+          CMAKE_CXX_COMPILER: cxx,
+          CMAKE_BUILD_TYPE: 'None',
+          CMAKE_C_FLAGS: flags,
+          CMAKE_CXX_FLAGS: flags,
+          CMAKE_EXE_LINKER_FLAGS: lto === '' ? '' : link.join(' '),
+        });
+        faults = ['test-static', 'preinit-static'].flatMap((name) =>
+          failures([join(folder, 'tests', name)], ['_test']),
+        );
+      } catch (error) {
+        faults = [String(error)];
+      }
+      failed += faults.length;
+      console.log(`${compiler} ${flags}: ${faults.length === 0 ? 'all C tests pass' : faults.join('\n')}`);
+    }
+  }
+}
+process.exit(failed === 0 ? 0 : 1);

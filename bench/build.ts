@@ -29,7 +29,7 @@ async function replaceBy(product: string, make: (draft: string) => Promise<void>
   renameSync(draft, product);
 }
 
-async function compileC(product: string, folder: string, flags: string[]): Promise<void> {
+export async function compileC(product: string, folder: string, flags: string[]): Promise<void> {
   const sources = filesIn(folder, '.c');
   if (!isOlder(product, [...sources, ...filesIn(folder, '.h')])) return;
   await replaceBy(product, async (draft) => {

@@ -30,6 +30,7 @@ const JOBS = {
   start: { needs: [...BUILD_STEPS, 'demo'], programs: [[process.execPath, '.cache/demo/main.js', ...rest]] },
   test: { needs: BUILD_STEPS, programs: [['vitest', 'run', ...rest]] },
   bench: { needs: BUILD_STEPS, programs: [['tsx', 'bench/cli.ts', ...rest]] },
+  misuse: { needs: BUILD_STEPS, programs: [['tsx', 'bench/misuse/cli.ts', ...rest]] },
   lint: {
     needs: ['dependencies', 'typescript'], // the examples import the built package's types
     programs: [

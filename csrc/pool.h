@@ -11,8 +11,8 @@
 
 #define PLACE_BITS 31u
 #define MOST_REGIONS 4096u
-/* Classes of blocks that a holder keeps stocks of: 64, 128 and 256 bytes, then five to eight eighths up to 64 KiB. */
-#define STOCK_ORDER_MAX 16u
+/* Classes of blocks that a holder keeps stocks of: 64, 128 and 256 bytes, then five to eight eighths up to 1 MiB. */
+#define STOCK_ORDER_MAX 20u
 #define STOCK_CLASSES (3u + 4u * (STOCK_ORDER_MAX - 8u))
 /* A holder's stocks in 32-bit words: a head, then for each class the count and up to STOCK_MOST places. */
 #define STOCK_HEAD 16u

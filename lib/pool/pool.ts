@@ -38,10 +38,10 @@ const STOCK_STRIDE = 64;
 const STOCK_MOST = 62;
 /** The word that is 1 while the stock must not be taken away by another thread. */
 const HEAD_BUSY = 1;
-const STOCKED_SIZE = 65_536;
+const STOCKED_SIZE = 2 ** 20;
 /** Bytes that a thread's stock of one size may hold, and the part of the limit that it may. */
-const STOCK_BYTES = 2 ** 20;
-const STOCK_SHARE = 256;
+const STOCK_BYTES = 2 ** 21;
+const STOCK_SHARE = 128;
 
 const POISON = 0xdb;
 

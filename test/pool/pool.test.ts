@@ -1,6 +1,6 @@
 import { Buffer } from 'node:buffer';
 import { afterEach, describe, expect, it } from 'vitest';
-import { createPool, openPool, type Pool, type PoolOptions } from '../../lib/index.ts';
+import { createPool, MAX_SIZE, openPool, type Pool, type PoolOptions } from '../../lib/index.ts';
 
 const pools: Pool[] = [];
 function make(options: PoolOptions = {}): Pool {
@@ -85,6 +85,20 @@ describe('alloc', () => {
     block.writeUInt32BE(0xdead_beef, 4);
     block.write('hi', 8, 'latin1');
     expect(block.toString('hex')).toBe('00000000deadbeef6869000000000000');
+  });
+
+  it('serves blocks beyond 4 GiB where ArrayBuffers can be so long, and says so where not', () => {
+    const pool = make();
+    const size = 5 * 2 ** 30;
+    if (MAX_SIZE < size) {
+      expect(() => pool.alloc(size)).toThrow(`an integer from 0 to ${MAX_SIZE}`);
+      return;
+    }
+    const block = pool.alloc('5 GiB');
+    block[size - 1] = 7;
+    expect([block.length, block[size - 1]]).toEqual([size, 7]);
+    pool.free(block);
+    expect(pool.stats()).toMatchObject({ usedBlocks: 0, mappedBytes: 0 });
   });
 
   it('gives a large block a region of its own, and unmaps it when it is freed', () => {

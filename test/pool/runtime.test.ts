@@ -36,7 +36,7 @@ const FLAGS: [string, string[]][] = [
     'the permission model',
     [major >= 23 ? '--permission' : '--experimental-permission', '--allow-fs-read=*', '--allow-addons'],
   ],
-  ['an optimising compiler from the start', ['--always-turbofan']],
+  ['an optimising compiler from the start', [major >= 26 ? '--no-lazy-feedback-allocation' : '--always-turbofan']],
   ['a garbage collector that runs all the time', ['--gc-interval=500']],
 ];
 

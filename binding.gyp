@@ -36,6 +36,7 @@
       'csrc/region.c',
       'csrc/remote.c',
       'csrc/slot.c',
+      'csrc/states.c',
       'csrc/stats.c',
       'csrc/sys.c',
       'csrc/thread.c',

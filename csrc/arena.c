@@ -37,7 +37,6 @@
 
 void arena_release_slot(struct slot *slot) {
   lock_acquire(&heap.lock);
-  __atomic_store_n(&slot->owner, NULL, __ATOMIC_RELAXED);
   slot_uncut(slot);
   chunk_give(slot, 1);
   lock_release(&heap.lock);
@@ -57,7 +56,7 @@ static void await(struct slot *slot, uint32_t frees) {
 
 /* The current slot has nothing left: await the return of a few of its blocks. */
 static void set_full(struct arena *arena, struct slot *slot) {
-  uint32_t slack = slot_usable(slot) / SLACK_DIVISOR;
+  uint32_t slack = slot_capacity(slot) / SLACK_DIVISOR;
   slot->place = PLACE_FULL;
   slot_list_append(&arena->full, slot);
   await(slot, slack > 1 ? (slack < slot->used ? slack : slot->used) : 1);
@@ -82,7 +81,7 @@ static void read_clock(struct arena *arena) {
 }
 
 static int is_idle(const struct arena *arena, const struct slot *slot) {
-  return slot->used <= slot_usable(slot) / ORPHAN_DIVISOR && arena->now - slot->stamp >= IDLE_SLOT_MS;
+  return slot->used <= slot_capacity(slot) / ORPHAN_DIVISOR && arena->now - slot->stamp >= IDLE_SLOT_MS;
 }
 
 /* Blocks came back to the slot, and `used` is up to date. Returns 0 if that was the last, and the slot went. */
@@ -168,7 +167,7 @@ static NOINLINE void overflow(struct arena *arena, unsigned class) {
 
 static NOINLINE void small_event(struct arena *arena, struct slot *slot) {
   arena_sync(arena, slot);
-  if (!settle(arena, slot) || slot->used > slot_usable(slot) / ORPHAN_DIVISOR) return;
+  if (!settle(arena, slot) || slot->used > slot_capacity(slot) / ORPHAN_DIVISOR) return;
   read_clock(arena);
   if (is_idle(arena, slot)) give_away(arena, slot);
 }
@@ -224,7 +223,7 @@ static int carve(struct arena *arena, struct slot *slot) {
   if (slot->warm && size <= SMALL_MAX) bytes = CARVE_WARM;
   struct block *block;
   uint32_t count = slot_carve(slot, bytes > size ? bytes / size : 1, &block);
-  if (slot->fresh == slot_usable(slot)) arena->fresh[slot->class] = NULL;
+  if (slot->fresh == slot_capacity(slot)) arena->fresh[slot->class] = NULL;
   return hand_out(arena, slot, block, count);
 }
 
@@ -310,10 +309,11 @@ static struct slot *recut(struct arena *arena) {
 static struct slot *new_slot(struct arena *arena, unsigned class) {
   struct slot *slot = recut(arena);
   lock_acquire(&heap.lock);
-  if (slot == NULL) slot = chunk_take(1);
-  if (slot != NULL && !slot_cut(slot, class, arena)) {
-    __atomic_store_n(&slot->owner, NULL, __ATOMIC_RELAXED); /* it may have been the arena's own */
+  if (slot != NULL)
     slot_uncut(slot);
+  else
+    slot = chunk_take(1);
+  if (slot != NULL && !slot_cut(slot, class, arena)) {
     chunk_give(slot, 1);
     slot = NULL;
   }
@@ -349,7 +349,7 @@ int arena_refill(struct arena *arena, unsigned class) {
   if (slot == NULL) {
     slot = orphan_adopt(arena, class);
     if (slot != NULL) {
-      if (slot->fresh < slot_usable(slot)) arena->fresh[class] = slot;
+      if (slot->fresh < slot_capacity(slot)) arena->fresh[class] = slot;
       if (slot->used < slot->fresh) return serve(arena, slot);
     } else {
       slot = new_slot(arena, class);

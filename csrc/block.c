@@ -8,15 +8,7 @@
 #include "block.h"
 
 #define CAPACITY(size) ((1u << SLOT_ORDER) / (size))
-#if BM_HARDENED
-/* The first block of a slot is a guard; state bytes are nowhere near blocks. */
-#define HOLE(size) 1
-#else
-/* One byte a block, and a zero one for the remainder of the slot behind the last. */
-#define HOLE(size) (CAPACITY(size) <= INLINE_STATES ? 0 : (CAPACITY(size) + (size)) / (size))
-#endif
-#define CLASS(size) \
-  { (size), CAPACITY(size), HOLE(size), ((UINT64_C(1) << 32) + (size) - 1) / (size) }
+#define CLASS(size) { (size), CAPACITY(size), ((UINT64_C(1) << 32) + (size) - 1) / (size) }
 /* The classes in (2^(order - 1), 2^order]. */
 #define EIGHTHS(order) \
   CLASS(5u << ((order) - 3)), CLASS(6u << ((order) - 3)), CLASS(7u << ((order) - 3)), CLASS(1u << (order))

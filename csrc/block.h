@@ -12,7 +12,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* State bytes that a slot's own bookkeeping has room for; with more blocks they go into a hole. */
+/* State bytes that a slot's own bookkeeping has room for; for more blocks there is states.c. */
 #define INLINE_STATES 64u
 
 #define SMALL_CLASS_COUNT 16u
@@ -33,10 +33,12 @@ enum block_state {
   BLOCK_QUARANTINED = 4 /* freed, not to be reused yet (hardened/quarantine.c) */
 };
 
+/* Blocks at the beginning of a slot that are never handed out: in the hardened build one, a guard before the next. */
+#define SLOT_GUARDS (BM_HARDENED ? 1u : 0u)
+
 struct block_class {
   uint32_t size;       /* bytes of a block */
-  uint16_t capacity;   /* blocks that a slot has room for */
-  uint16_t hole;       /* of those: taken by the slot's own state bytes, or by the guard before the first (slot.c) */
+  uint32_t capacity;   /* blocks in a slot */
   uint64_t reciprocal; /* ceil(2^32 / size) */
 };
 

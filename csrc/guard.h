@@ -26,10 +26,6 @@ static inline uintptr_t guard_decode(const void *where, uintptr_t word) { return
 
 /* Before the first block: 1, or 0 if there is no memory. */
 int guard_init(void);
-/* State bytes for a slot that is being cut into blocks of the class; NULL without memory. Give them back. Both require
- * heap.lock. */
-uint8_t *guard_states(unsigned class);
-void guard_drop_states(uint8_t *states, unsigned class);
 /* `count` blocks of `size` bytes from `block` on leave untouched memory, or memory that was used before. */
 void guard_carve(struct block *block, uint32_t size, uint32_t count, int used_before);
 /* The block, or a part of it, was purged, and goes onto a list again. */
@@ -56,8 +52,6 @@ static inline void guard_link(struct block *block, struct block *next) { block->
 static inline uintptr_t guard_encode(const void *where, uintptr_t word) { return (void)where, word; }
 static inline uintptr_t guard_decode(const void *where, uintptr_t word) { return (void)where, word; }
 static inline int guard_init(void) { return 1; }
-static inline uint8_t *guard_states(unsigned class) { return (void)class, NULL; }
-static inline void guard_drop_states(uint8_t *states, unsigned class) { (void)states, (void)class; }
 static inline void guard_carve(struct block *block, uint32_t size, uint32_t count, int used_before) {
   (void)block, (void)size, (void)count, (void)used_before;
 }

@@ -77,7 +77,7 @@ static void link_orphan(struct slot *slot, enum slot_place place) {
 static void put(struct slot *slot, uint32_t now) {
   slot_set_countdown(slot, 1);
   slot->stamp = now;
-  link_orphan(slot, slot->used < slot->fresh || slot->fresh < slot_usable(slot) ? PLACE_LISTED : PLACE_FULL);
+  link_orphan(slot, slot->used < slot->fresh || slot->fresh < slot_capacity(slot) ? PLACE_LISTED : PLACE_FULL);
 }
 
 /* Whoever pushed a block while the lock was held has left it to the holder to take in. */

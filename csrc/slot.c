@@ -1,10 +1,9 @@
 /* slot.c: a slot cut at once into equal blocks: all the halvings in one go.
  *
- * The blocks' state bytes lie in the slot's bookkeeping if there are few, else in the slot
- * itself, in a hole of a few blocks that are never handed out.
+ * The blocks' state bytes lie in the slot's bookkeeping if there are few, else in an array of states.c.
  *
  * Owner:     the slot's arena, or the orphanage's lock.
- * Invariant: S1  a block that was not carved yet, or lies in the hole, has state BLOCK_FREE.
+ * Invariant: S1  a block that was not carved yet has state BLOCK_FREE.
  *            S2  `free` links exactly the carved blocks in state BLOCK_FREE that are in no
  *                arena's stock.
  *            S3  used (brought up to date) + purged + blocks on `free` = fresh.
@@ -12,26 +11,22 @@
 #include "slot.h"
 
 #include "chunk.h"
-#include "client.h"
 #include "guard.h"
 #include "os.h"
+#include "states.h"
 
 #include <string.h>
 
 static_assert(SLOT_BYTES / 4096 <= 16, "the pages of a slot are the bits of a word");
 
 
-void slot_uncut(struct slot *slot) {
-  if (BM_HARDENED && slot->kind == SLOT_CUT && slot->states != slot->inline_states)
-    guard_drop_states(slot->states, slot->class);
-}
-
 int slot_cut(struct slot *slot, unsigned class, struct arena *arena) {
   const struct block_class *shape = &block_classes[class];
   int is_inline = shape->capacity <= INLINE_STATES;
-  uint8_t *states = slot->inline_states;
-  if (BM_HARDENED && !is_inline && (states = guard_states(class)) == NULL) return 0;
-  slot_uncut(slot); /* it may be cut anew */
+  uint8_t *states = is_inline ? slot->inline_states : states_take(class);
+  if (states == NULL) return 0;
+  if (is_inline) memset(states, BLOCK_FREE, INLINE_STATES);
+  slot->states = states;
   slot->class = (uint8_t)class;
   slot->free = NULL;
   slot->reciprocal = shape->reciprocal;
@@ -40,14 +35,7 @@ int slot_cut(struct slot *slot, unsigned class, struct arena *arena) {
   slot->next = slot->prev = 0;
   slot->place = PLACE_CURRENT;
   slot->countdown = slot->countdown_from = 0;
-  slot->states = BM_HARDENED || is_inline ? states : (uint8_t *)slot_block(slot, slot_hole(slot));
   slot->warm = chunk_dirty(slot, 1) != 0;
-  if (is_inline)
-    memset(slot->inline_states, BLOCK_FREE, INLINE_STATES);
-  else if (!BM_HARDENED && slot->warm) {
-    client_give_back(slot->states, shape->capacity + 1u); /* the memset may be ASan's */
-    memset(slot->states, BLOCK_FREE, shape->capacity + 1u);
-  }
   if (BM_HARDENED) guard_carve(slot_block(slot, 0), shape->size, 1, slot->warm); /* the guard before the first */
   chunk_set_dirty(slot, 1);
   slot->kind = SLOT_CUT;
@@ -55,8 +43,13 @@ int slot_cut(struct slot *slot, unsigned class, struct arena *arena) {
   return 1;
 }
 
+void slot_uncut(struct slot *slot) {
+  __atomic_store_n(&slot->owner, NULL, __ATOMIC_RELAXED);
+  if (slot->states != slot->inline_states) states_give(slot->class, slot->states);
+}
+
 uint32_t slot_carve(struct slot *slot, uint32_t count, struct block **first) {
-  uint32_t left = slot_usable(slot) - slot->fresh;
+  uint32_t left = slot_capacity(slot) - slot->fresh;
   uint32_t index = slot_index(slot, slot->fresh);
   uint32_t run = block_classes[slot->class].capacity - index; /* to the end of the slot */
   if (count > left) count = left;
@@ -115,7 +108,7 @@ void slot_rebuild(struct slot *slot) {
     return;
   }
   slot->purged = 0;
-  for (uint32_t turn = 0; turn < slot_usable(slot); turn++) {
+  for (uint32_t turn = 0; turn < slot_capacity(slot); turn++) {
     uint32_t index = slot_index(slot, turn);
     if (turn >= slot->fresh)
       slot->states[index] = BLOCK_FREE;
@@ -136,8 +129,7 @@ static uint32_t pages_of(const struct block_class *class, uint32_t index) {
 uint32_t slot_prepare_purge(struct slot *slot) {
   if (BM_UNCHECKED) return 0; /* which blocks are free is not written down */
   const struct block_class *class = &block_classes[slot->class];
-  uint32_t busy = 0, wanted = 0, hole = slot_hole(slot);
-  for (uint32_t index = hole; index < hole + class->hole; index++) busy |= pages_of(class, index);
+  uint32_t busy = 0, wanted = 0;
   for (uint32_t turn = 0; turn < slot->fresh; turn++) {
     uint32_t index = slot_index(slot, turn);
     uint8_t state = slot_state_of(slot, index);

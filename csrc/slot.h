@@ -4,33 +4,30 @@
 
 #include "heap.h"
 
-/* Pages of a slot on which a hole may begin: the largest, of 16-byte blocks, is a little more than a page. */
-#define HOLE_PAGES 14u
+/* Pages of a slot that carving may begin on. */
+#define START_PAGES 14u
 
 static_assert(SLOT_ORDER == 16u, "an offset in a slot is the low 16 bits of an address");
 
-/* Blocks that a slot of the class can give. */
-static inline uint32_t slot_usable(const struct slot *slot) {
-  return (uint32_t)block_classes[slot->class].capacity - block_classes[slot->class].hole;
-}
-
-/* The index of the first block of the hole, where the state bytes are. It begins near the start of a page, so that
- * it and the first blocks carved lie on one; which page, and how near, differs from slot to slot, so that
- * their state bytes do not compete for one cache set. */
-static inline uint32_t slot_hole(const struct slot *slot) {
+/* The index of the block that is carved first. It lies near the start of a page; which page, and how near, differs from
+ * slot to slot, so that what is used of slots of which little is used does not compete for one cache set. */
+static inline uint32_t slot_start(const struct slot *slot) {
   const struct block_class *class = &block_classes[slot->class];
-  if (BM_HARDENED || class->hole == 0) return 0;
+  if (SLOT_GUARDS > 0 || class->capacity <= INLINE_STATES) return SLOT_GUARDS;
   uint32_t number = slot_number(slot);
-  uint32_t bytes = number % HOLE_PAGES * 4096u + number * 5u % 8u * 2u * CACHE_LINE;
+  uint32_t bytes = number % START_PAGES * 4096u + number * 5u % 8u * 2u * CACHE_LINE;
   return (bytes + class->size - 1) / class->size;
 }
 
-/* The index of the block that is carved as number `turn`: from behind the hole, round to it. */
+/* The index of the block that is carved as number `turn`: from the first to the end of the slot, then from its beginning. */
 static inline uint32_t slot_index(const struct slot *slot, uint32_t turn) {
   const struct block_class *class = &block_classes[slot->class];
-  uint32_t index = slot_hole(slot) + class->hole + turn;
-  return index < class->capacity ? index : index - class->capacity;
+  uint32_t index = slot_start(slot) + turn;
+  return index < class->capacity ? index : index - class->capacity + SLOT_GUARDS;
 }
+
+/* Blocks that the slot can give. */
+static inline uint32_t slot_capacity(const struct slot *slot) { return block_classes[slot->class].capacity - SLOT_GUARDS; }
 
 static inline struct block *slot_block(const struct slot *slot, uint32_t index) {
   return (struct block *)(slot_base(slot) + (uintptr_t)index * block_classes[slot->class].size);
@@ -68,13 +65,12 @@ static inline void slot_set_countdown(struct slot *slot, uint32_t frees) {
   slot->countdown = slot->countdown_from = frees;
 }
 
-/* Cut a slot that is on no list for `arena`; 0, with the slot as it was, without memory for state bytes. Requires
- * heap.lock. */
+/* Cut a slot that is on no list for `arena`; 1, or 0 without memory. Requires heap.lock. */
 int slot_cut(struct slot *slot, unsigned class, struct arena *arena);
-/* If the slot is cut, and no block of it is used, it ceases to be so. Requires heap.lock. */
+/* Undo that: the slot is nobody's, with no memory for state bytes. Requires heap.lock. */
 void slot_uncut(struct slot *slot);
 /* Carve at least one and at most `count` fresh blocks, linked in address order; returns
- * how many. Requires fresh < usable. */
+ * how many. Requires fresh < the capacity. */
 uint32_t slot_carve(struct slot *slot, uint32_t count, struct block **first);
 /* Put purged blocks back onto the slot's list; returns how many. */
 uint32_t slot_unpurge(struct slot *slot);

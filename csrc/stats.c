@@ -28,7 +28,7 @@ static void add_cut(struct sums *sums, const struct slot *slot) {
   const struct block_class *class = &block_classes[slot->class];
   uint64_t used = 0;
   for (uint32_t i = 0; i < class->capacity; i++) used += slot->states[i] == BLOCK_USED;
-  uint64_t free = slot_usable(slot) - used;
+  uint64_t free = slot_capacity(slot) - used;
   sums->slots++;
   sums->used_blocks += used;
   sums->used_bytes += used * class->size;

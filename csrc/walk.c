@@ -21,17 +21,15 @@ static int emit(const struct walk *walk, uintptr_t address, size_t size, unsigne
 static int walk_cut(const struct walk *walk, const struct slot *slot) {
   const struct block_class *class = &block_classes[slot->class];
   unsigned level = block_level(class->size);
-  uint32_t hole = slot_hole(slot), arena = slot_owner(slot)->number;
+  uint32_t start = slot_start(slot), arena = slot_owner(slot)->number;
   int result = 0;
   for (uint32_t index = 0; index < class->capacity && result == 0; index++) {
     uintptr_t address = (uintptr_t)slot_block(slot, index);
-    if (index == hole && class->hole > 0) {
-      result = emit(walk, address, (size_t)class->hole * class->size, level, BM_WALK_META, arena, 1);
-      index += class->hole - 1u;
+    if (SLOT_GUARDS != 0 && index == 0) {
+      result = emit(walk, address, class->size, level, BM_WALK_META, arena, 1);
       continue;
     }
-    uint32_t turn = index >= hole + class->hole ? index - hole - class->hole
-                                                : index + class->capacity - hole - class->hole;
+    uint32_t turn = index >= start ? index - start : index + class->capacity - start;
     uint8_t state = slot->states[index];
     uint32_t resident = turn < slot->fresh && state != BLOCK_PURGED;
     result = emit(walk, address, class->size, level, state == BLOCK_USED ? BM_WALK_USED : BM_WALK_FREE, arena, resident);

@@ -1,7 +1,6 @@
 /* guard.c: what the hardened build does where slots are cut, carved, purged and checked (see ../guard.h).
  *
- * Owner:     the secrets are constant after guard_init(); the stores of state bytes are heap.lock's.
- * Invariant: Q3  state bytes lie in memory of their own, which no block is near.
+ * Owner:     the secrets are constant after guard_init().
  * Cost:      a store a block that is carved, and a pass over it where its memory was used before. */
 #include "../guard.h"
 
@@ -19,53 +18,6 @@ int guard_init(void) {
   for (unsigned i = 0; i < 4; i++) words[i] = os_random() | 1;
   if (sizeof pattern_page % OS_PAGE == 0) os_seal(&pattern_page, sizeof pattern_page);
   return 1;
-}
-
-/* ---- State bytes ---------------------------------------------------------------------------- */
-
-#define STORE_BYTES ((size_t)64 << 10)
-#define LEVEL_COUNT 13u /* the largest is one for the 4096 blocks of the smallest class */
-
-struct spare {
-  struct spare *next;
-};
-/* State bytes that no slot has now, by the log2 of their number. */
-static struct spare *spares[LEVEL_COUNT];
-static char *unused;
-static size_t unused_bytes;
-
-/* log2 of the bytes that the states of a slot of the class take: one a block, and one for the remainder behind the last. */
-static unsigned level_of(unsigned class) {
-  const struct block_class *shape = &block_classes[class];
-  uint32_t count = shape->capacity + (shape->capacity * shape->size < SLOT_BYTES ? 1u : 0u);
-  return 32u - (unsigned)__builtin_clz(count - 1);
-}
-
-uint8_t *guard_states(unsigned class) {
-  unsigned level = level_of(class);
-  size_t bytes = (size_t)1 << level;
-  struct spare *spare = spares[level];
-  if (spare != NULL) {
-    spares[level] = spare->next;
-  } else {
-    if (unused_bytes < bytes) {
-      char *more = os_map(STORE_BYTES);
-      if (more == NULL) return NULL;
-      unused = more;
-      unused_bytes = STORE_BYTES;
-    }
-    spare = (struct spare *)(void *)unused;
-    unused += bytes;
-    unused_bytes -= bytes;
-  }
-  return memset(spare, BLOCK_FREE, bytes);
-}
-
-void guard_drop_states(uint8_t *states, unsigned class) {
-  struct spare *spare = (struct spare *)(void *)states;
-  unsigned level = level_of(class);
-  spare->next = spares[level];
-  spares[level] = spare;
 }
 
 /* ---- Blocks ----------------------------------------------------------------------------------- */

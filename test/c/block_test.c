@@ -59,17 +59,6 @@ TEST("B3: a block is aligned to the largest power of two that divides its size")
   }
 }
 
-TEST("the state bytes of a slot fit into its bookkeeping or into the hole of blocks never handed out") {
-  for (unsigned class = 0; class < CLASS_COUNT; class++) {
-    const struct block_class *shape = &block_classes[class];
-    uint32_t bytes = shape->capacity + 1u;
-    if (shape->hole == 0)
-      CHECK_LE(shape->capacity, INLINE_STATES);
-    else
-      CHECK_GE(shape->hole * shape->size, bytes);
-  }
-}
-
 TEST("an aligned request takes the smallest class whose blocks all lie so, or none") {
   for (size_t alignment = 1; alignment <= SLOT_SIZE; alignment *= 2)
     for (size_t size = 0; size <= SLOT_BLOCK_MAX + 1; size += size < 2000 ? 1 : 61) {

@@ -60,7 +60,7 @@ static void pointer_to_block(void) {
   report("offsets in a slot of each class");
 }
 
-/* For every slot of two chunks: the hole lies in the slot, and the turns name every other block once. */
+/* For every slot of two chunks: the turns name every block once. */
 static void tiling(void) {
   static struct slot slots[2 * CHUNK_SLOTS];
   static uint8_t taken[SLOT_BYTES / 16];
@@ -71,13 +71,10 @@ static void tiling(void) {
       const struct block_class *shape = &block_classes[class];
       struct slot *slot = &slots[number];
       slot->class = (uint8_t)class;
-      uint32_t hole = slot_hole(slot);
       memset(taken, 0, sizeof taken);
-      EXPECT(hole + shape->hole <= shape->capacity, number, class);
-      EXPECT(shape->hole == 0 ? shape->capacity <= INLINE_STATES : shape->hole * shape->size > shape->capacity, number, class);
+      EXPECT(slot_start(slot) < shape->capacity, number, class);
       EXPECT((shape->capacity + 1u) * shape->size > SLOT_BYTES, number, class);
-      for (uint32_t index = hole; index < hole + shape->hole; index++) taken[index] = 1;
-      for (uint32_t turn = 0; turn < slot_usable(slot); turn++) {
+      for (uint32_t turn = 0; turn < slot_capacity(slot); turn++) {
         uint32_t index = slot_index(slot, turn);
         EXPECT(index < shape->capacity && !taken[index], number, turn);
         taken[index] = 1;

@@ -32,8 +32,9 @@ static inline void *alloc_pop(struct stock *stock, struct block *block) {
 static inline void *alloc_pop_medium(struct stock *stock, struct block *block) {
   stock->first = guard_next(block);
   stock->count--;
+  struct slot *slot = slot_of((uintptr_t)block);
+  slot->in_stock--;
 #if !BM_UNCHECKED
-  const struct slot *slot = slot_of((uintptr_t)block);
   *slot_state_at(slot, slot_product(slot, (uintptr_t)block)) = BLOCK_USED;
 #endif
   return block;

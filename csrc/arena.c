@@ -6,7 +6,8 @@
  * PLACE_LISTED whenever half of what is out has come back, at last at zero (the slot goes back).
  *
  * Of a medium class, few of whose blocks fit into a slot, it hears at every free, and puts the block into
- * the stock. When that holds as much as a slot does, the older half goes back to the lists of their slots.
+ * the stock. When that holds as much as a slot does, the older half goes back to the lists of their slots; so do
+ * the blocks of a slot that has no other.
  *
  * Owner:     the arena's thread.
  * Invariant: A1  all blocks of blocks[c] come from the slot blocks[c].current, or, if c is medium, from slots of class
@@ -44,7 +45,7 @@ void arena_release_slot(struct slot *slot) {
 
 void arena_sync(struct arena *arena, struct slot *slot) {
   uint32_t returned = slot_returned(slot);
-  slot->used -= returned;
+  slot->used = (uint16_t)(slot->used - returned);
   arena->returned += returned;
   slot->countdown_from = slot->countdown;
 }
@@ -124,6 +125,7 @@ static void put_back(struct arena *arena, unsigned class, struct block *block) {
     guard_link(block, slot->free);
     slot->free = block;
     slot->used--;
+    slot->in_stock--;
     arena->blocks[class].count--;
     arena->handed--;
     settle(arena, slot);
@@ -165,6 +167,28 @@ static NOINLINE void overflow(struct arena *arena, unsigned class) {
   tidy(arena);
 }
 
+/* All blocks of the slot are free, and some of them in stock: without them it can go. */
+static NOINLINE void evict(struct arena *arena, struct slot *slot) {
+  struct stock *stock = &arena->blocks[slot->class];
+  struct block *block = stock->first, *kept = NULL, *evicted = NULL, *next;
+  stock->first = NULL;
+  for (; block != NULL; block = next) {
+    next = guard_next(block);
+    if (slot_of((uintptr_t)block) == slot) {
+      guard_link(block, evicted);
+      evicted = block;
+      continue;
+    }
+    guard_link(block, NULL);
+    if (kept == NULL)
+      stock->first = block;
+    else
+      guard_link(kept, block);
+    kept = block;
+  }
+  put_back(arena, slot->class, evicted);
+}
+
 static NOINLINE void small_event(struct arena *arena, struct slot *slot) {
   arena_sync(arena, slot);
   if (!settle(arena, slot) || slot->used > slot_capacity(slot) / ORPHAN_DIVISOR) return;
@@ -185,7 +209,11 @@ void arena_slot_event(struct arena *arena, struct slot *slot) {
   guard_link(block, stock->first);
   stock->first = block;
   arena->recycled++;
-  if (UNLIKELY(++stock->count >= block_classes[class].capacity)) overflow(arena, class);
+  stock->count++;
+  if (UNLIKELY(++slot->in_stock == slot->used && slot != stock->current))
+    evict(arena, slot);
+  else if (UNLIKELY(stock->count >= block_classes[class].capacity))
+    overflow(arena, class);
 }
 
 void arena_accept(struct arena *arena, struct slot *slot, struct block *block) {
@@ -200,11 +228,14 @@ void arena_accept(struct arena *arena, struct slot *slot, struct block *block) {
 
 /* Put `count` linked blocks of the current slot, which are used from here on, into its stock. */
 static int hand_out(struct arena *arena, struct slot *slot, struct block *first, uint32_t count) {
-  slot->used += count;
+  slot->used = (uint16_t)(slot->used + count);
   slot->stamp = arena->now;
   arena->handed += count;
   arena->blocks[slot->class].first = first;
-  if (block_is_medium(slot->class)) arena->blocks[slot->class].count = count;
+  if (block_is_medium(slot->class)) {
+    arena->blocks[slot->class].count = count;
+    slot->in_stock = (uint16_t)count;
+  }
   return 1;
 }
 
@@ -293,11 +324,7 @@ static void return_stock(struct arena *arena, unsigned class) {
 static struct slot *recut(struct arena *arena) {
   for (unsigned class = CLASS_COUNT; class-- > 0 && block_classes[class].size >= RECUT_MIN;) {
     struct slot *slot = arena->blocks[class].current;
-    uint32_t stock = 0;
-    if (slot == NULL) continue;
-    for (const struct block *block = arena->blocks[class].first; block != NULL; block = guard_next(block))
-      stock += slot_of((uintptr_t)block) == slot;
-    if (slot->used != stock) continue;
+    if (slot == NULL || slot->used != slot->in_stock) continue;
     return_stock(arena, class);
     if (arena->blocks[class].current != slot) continue; /* it went back to the heap */
     unlink_slot(arena, slot);

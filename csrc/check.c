@@ -140,6 +140,7 @@ static void check_cut(const struct slot *slot) {
   if (block_is_medium(slot->class)) {
     for (const struct block *block = owner->blocks[slot->class].first; block != NULL; block = guard_next(block))
       stock += slot_of((uintptr_t)block) == slot;
+    expect(stock == slot->in_stock, "A1 a slot's blocks in stock are counted", slot);
   } else if (slot->place == PLACE_CURRENT && owner->blocks[slot->class].current == slot) {
     for (const struct block *block = owner->blocks[slot->class].first; block != NULL && stock <= slot->fresh; block = guard_next(block)) {
       expect(slot_of((uintptr_t)block) == slot, "A1 the stock comes from the current slot", block);

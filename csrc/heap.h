@@ -48,7 +48,8 @@ struct slot {
   uint8_t *states;         /* one byte a block */
   uint32_t countdown;      /* frees until the owner is told; see arena.c */
   uint32_t countdown_from; /* its value when it was last set */
-  uint32_t used;           /* blocks that were out then; slots, in SLOT_LARGE */
+  uint16_t used;           /* blocks that were out then; slots, in SLOT_LARGE */
+  uint16_t in_stock;       /* of those: in the arena's stock of a medium class */
   uint16_t fresh;          /* blocks carved so far, in carving order */
   uint16_t purged;         /* of those: in state BLOCK_PURGED */
   uint32_t next, prev;     /* slot numbers of list neighbours, 0 for none */

@@ -94,7 +94,7 @@ void *large_alloc(size_t size, size_t alignment, int zeroed) {
     if (slot != NULL) {
       dirty = chunk_dirty(slot, (uint32_t)count);
       chunk_set_dirty(slot, (uint32_t)count);
-      slot->used = (uint32_t)count;
+      slot->used = (uint16_t)count;
       slot->kind = SLOT_LARGE;
       guard_large_made(slot);
       heap.large_allocs++;
@@ -145,12 +145,12 @@ int large_resize(struct slot *slot, size_t size) {
   lock_acquire(&heap.lock);
   uint32_t old = slot->used;
   if (count < old) {
-    slot->used = count;
+    slot->used = (uint16_t)count;
     chunk_give(slot + count, old - count);
   } else if (count > old) {
     done = chunk_extend(slot + old, count - old);
     if (done) {
-      slot->used = count;
+      slot->used = (uint16_t)count;
       chunk_set_dirty(slot + old, count - old);
     }
   }

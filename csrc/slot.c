@@ -31,7 +31,7 @@ int slot_cut(struct slot *slot, unsigned class, struct arena *arena) {
   slot->free = NULL;
   slot->reciprocal = shape->reciprocal;
   slot->fresh = slot->purged = 0;
-  slot->used = 0;
+  slot->used = slot->in_stock = 0;
   slot->next = slot->prev = 0;
   slot->place = PLACE_CURRENT;
   slot->countdown = slot->countdown_from = 0;
@@ -105,6 +105,7 @@ void slot_rebuild(struct slot *slot) {
   if (BM_UNCHECKED) { /* as above: what was free is lost to the child */
     slot->free = NULL;
     slot->used = slot->fresh;
+    slot->in_stock = 0;
     return;
   }
   slot->purged = 0;
@@ -116,7 +117,8 @@ void slot_rebuild(struct slot *slot) {
       slot->purged++;
   }
   uint32_t free = relink(slot);
-  slot->used = (uint32_t)slot->fresh - slot->purged - free;
+  slot->used = (uint16_t)(slot->fresh - slot->purged - free);
+  slot->in_stock = 0;
 }
 
 /* The pages that block `index` lies on, bit by bit. */

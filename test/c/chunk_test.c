@@ -20,7 +20,7 @@ static struct slot *take(uint32_t count) {
   struct slot *slot = chunk_take(count);
   CHECK(slot != NULL);
   slot->kind = SLOT_LARGE;
-  slot->used = (uint16_t)(count);
+  slot->used = (uint16_t)count;
   for (uint32_t i = 1; i < count; i++) slot[i].kind = SLOT_REST;
   return slot;
 }

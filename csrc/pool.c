@@ -36,6 +36,8 @@ struct pool *pool_create(const struct pool_options *options) {
 
 unsigned pool_unit_bits(const struct pool *pool) { return pool->unit_bits; }
 
+int pool_keeps_own(const struct pool *pool) { return (int)pool->keeps_own; }
+
 uint32_t pool_first_alone(const struct pool *pool) { return pool->most_regions / 2 << pool->unit_bits; }
 
 void pool_unmap(struct pool *pool) {

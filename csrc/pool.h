@@ -140,6 +140,7 @@ void *pool_memory(struct pool *pool, uint32_t place, size_t *bytes);
 struct region *pool_open_region(struct pool *pool, uint32_t number);
 void pool_close_region(struct pool *pool, struct region *region);
 unsigned pool_unit_bits(const struct pool *pool);
+int pool_keeps_own(const struct pool *pool);
 /* Places from here on are blocks that have a region to themselves. */
 uint32_t pool_first_alone(const struct pool *pool);
 

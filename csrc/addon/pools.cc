@@ -62,6 +62,7 @@ struct OwnBuffer {
   Door *door;
   struct region *region;
   uint32_t place;
+  uint32_t epoch; /* the holder's, when it was lent */
   bool lent; /* JavaScript has the block through this buffer: if it is garbage, the block was forgotten */
 };
 
@@ -250,8 +251,10 @@ void closeOwn(napi_env, void *, void *hint) {
   const auto found = door->own.find(own->place);
   if (found != door->own.end() && found->second == own) door->own.erase(found);
   if (own->lent && door->holder != nullptr) {
-    pool_sync(door->holder); /* everything may have been freed at once but what has its own ArrayBuffer */
-    if (pool_give(door->holder, own->place) == POOL_OK) ++door->forgotten;
+    pool_sync(door->holder);
+    /* Everything may have been freed at once, and the place serve another block. */
+    const bool still = own->epoch == door->holder->epoch || pool_keeps_own(door->pool);
+    if (still && pool_give(door->holder, own->place) == POOL_OK) ++door->forgotten;
   }
   pool_close_region(door->pool, own->region);
   release(door);
@@ -270,7 +273,7 @@ napi_value openOwn(napi_env env, napi_callback_info info) {
   if (memory == nullptr) return nullptr;
   const size_t size = call.size(1);
   struct region *region = pool_open_region(call.door->pool, place >> pool_unit_bits(call.door->pool));
-  OwnBuffer *own = new OwnBuffer{call.door, region, place, true};
+  OwnBuffer *own = new OwnBuffer{call.door, region, place, call.door->holder->epoch, true};
   ++call.door->references;
   call.door->own[place] = own;
   if (napi_create_external_arraybuffer(env, memory, size < bytes ? size : bytes, closeOwn, own, &buffer) == napi_ok)
@@ -287,7 +290,9 @@ napi_value lendOwn(napi_env env, napi_callback_info info) {
   const auto found = call.door->own.find(call.uint32(0));
   bool lent = false;
   napi_get_value_bool(env, call.values[1], &lent);
-  if (found != call.door->own.end()) found->second->lent = lent;
+  if (found == call.door->own.end()) return nullptr;
+  found->second->lent = lent;
+  if (lent && !call.gone()) found->second->epoch = call.door->holder->epoch;
   return nullptr;
 }
 

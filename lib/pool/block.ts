@@ -126,6 +126,28 @@ export const homeOfBuffer: (block: object) => Home | undefined = View.homeOf;
 export const placeOfBuffer: (block: object) => number = View.placeOf;
 export const setPlaceOfBuffer: (block: object, place: number) => void = View.setPlace;
 
+const { get: bufferGetter } = typedArrayProperty('buffer');
+const { get: offsetGetter } = typedArrayProperty('byteOffset');
+const { get: lengthGetter } = typedArrayProperty('byteLength');
+
+function typedArrayProperty(name: string): PropertyDescriptor {
+  return Object.getOwnPropertyDescriptor(Object.getPrototypeOf(Uint8Array.prototype), name) as PropertyDescriptor;
+}
+
+/** Where a block's bytes are, whatever properties of these names the program has given it. */
+export function extentOf(block: object): { memory: ArrayBuffer; offset: number; bytes: number } {
+  if (!ArrayBuffer.isView(block)) return { memory: block as ArrayBuffer, offset: 0, bytes: byteLengthOf(block) };
+  return { memory: bufferGetter?.call(block), offset: offsetGetter?.call(block), bytes: lengthGetter?.call(block) };
+}
+
+const { get: bufferLengthGetter } = Object.getOwnPropertyDescriptor(
+  ArrayBuffer.prototype,
+  'byteLength',
+) as PropertyDescriptor;
+
+/** Bytes of an ArrayBuffer; 0 once it is detached. */
+export const byteLengthOf = (buffer: object): number => bufferLengthGetter?.call(buffer);
+
 /** A block's place, or one of the words above. */
 export function placeOf(block: object): number {
   return View.homeOf(block) === undefined ? Stamp.placeOf(block) : View.placeOf(block);

@@ -31,8 +31,8 @@ export class Memory {
   at(place: number, bytes: number): ArrayBuffer {
     if (this.copies) return new ArrayBuffer(bytes);
     if (place >= this.#native.firstAlone) {
-      const known = this.#alone.get(place)?.deref();
-      if (known !== undefined && known.byteLength > 0) return known;
+      // The place's last block, and with it what is known of its memory, may have been freed by another thread.
+      this.closeAlone(place);
       const buffer = this.#open(place);
       this.#alone.set(place, new WeakRef(buffer));
       return buffer;
@@ -118,6 +118,11 @@ export class Memory {
     this.#recycled.clear();
     for (const buffer of this.regions) if (buffer !== undefined) native.detach(buffer);
     this.regions.fill(undefined);
+    this.closeAllAlone();
+  }
+
+  /** All blocks that have a region to themselves were freed. */
+  closeAllAlone(): void {
     for (const place of [...this.#alone.keys()]) this.closeAlone(place);
   }
 

@@ -3,6 +3,8 @@ import { BuddyMallocError, native, type PoolBinding } from '../binding.ts';
 import { codedError } from '../errors.ts';
 import {
   bufferBlock,
+  byteLengthOf,
+  extentOf,
   FREED,
   homeOf,
   homeOfBuffer,
@@ -240,15 +242,24 @@ export class Pool {
    * pool.destroy();
    */
   typed<T extends NodeJS.ArrayBufferView<ArrayBuffer>>(Class: TypedArrayConstructor<T>, length: number): T {
-    if (typeof Class !== 'function' || !(Class.BYTES_PER_ELEMENT > 0)) {
-      throw codedError(TypeError, 'ERR_INVALID_ARG_TYPE', 'Class must be a constructor of typed arrays');
-    }
-    const bytes = toBytes(length, 'length', Math.floor(MAX_BLOCK / Class.BYTES_PER_ELEMENT)) * Class.BYTES_PER_ELEMENT;
+    const element = typeof Class === 'function' ? Class.BYTES_PER_ELEMENT : 0;
+    if (element !== 1 && element !== 2 && element !== 4 && element !== 8) throw notTyped();
+    const bytes = toBytes(length, 'length', Math.floor(MAX_BLOCK / element)) * element;
     const place = this.#takeOrThrow(bytes, 0);
     this.#prepare(place, bytes);
-    const home = this.#homeFor(bytes);
+    const home = this.#homeFor(bytes, place);
     const { memory, offset } = this.#open(place, bytes, home);
-    return this.#keep(stampBlock(new Class(memory, offset, length), home, place));
+    let block: T;
+    try {
+      block = stampBlock(new Class(memory, offset, length), home, place);
+      const extent = extentOf(block);
+      if (extent.memory !== memory || extent.offset !== offset || extent.bytes !== bytes) throw notTyped();
+    } catch (error) {
+      // A class of the program's own may throw, or make something else.
+      this.free(bufferBlock(memory, offset, bytes, home, place));
+      throw error;
+    }
+    return this.#keep(block);
   }
 
   /**
@@ -288,10 +299,11 @@ export class Pool {
   realloc(block: PoolBlock, size: Size): PoolBuffer {
     const place = this.#placeOf(block, 'ERR_USE_AFTER_FREE');
     const bytes = toBytes(size, 'size', MAX_BLOCK);
+    this.#requireMemory(block, place);
     let resized: PoolBuffer;
     if (!homeOf(block)?.own && !this.#memory.copies && this.#call(() => this.#native.resize(place, bytes)) === 0) {
       setPlace(block, FREED);
-      resized = this.#view(place, bytes, block.byteLength);
+      resized = this.#view(place, bytes, extentOf(block).bytes);
     } else {
       resized = this.#view(this.#takeOrThrow(bytes, 0), bytes);
       resized.set(bytesOf(block).subarray(0, bytes));
@@ -542,8 +554,10 @@ export class Pool {
    */
   handle(block: PoolBlock): number {
     const place = this.#placeOf(block, 'ERR_USE_AFTER_FREE');
-    if (this.#memory.copies) this.#native.copyIn(place, bufferOf(block));
-    const handle = this.#call(() => this.#native.handover(place, block.byteLength));
+    this.#requireMemory(block, place);
+    const { memory, bytes } = extentOf(block);
+    if (this.#memory.copies) this.#native.copyIn(place, memory);
+    const handle = this.#call(() => this.#native.handover(place, bytes));
     if (handle < 0) fail(handle);
     this.#end(block, place, MOVED);
     return handle;
@@ -591,7 +605,8 @@ export class Pool {
   share(block: PoolBlock, options: { plain?: boolean } = {}): SharedBlock {
     const place = this.#placeOf(block, 'ERR_USE_AFTER_FREE');
     this.#requireNative();
-    const handle = this.#call(() => this.#native.share(place, Math.max(block.byteLength, 1)));
+    this.#requireMemory(block, place);
+    const handle = this.#call(() => this.#native.share(place, Math.max(extentOf(block).bytes, 1)));
     if (handle < 0) fail(handle);
     this.#end(block, place, SHARED);
     try {
@@ -661,6 +676,14 @@ export class Pool {
     throw new BuddyMallocError('ERR_NATIVE_FORBIDDEN', 'this runtime forbids ArrayBuffers over native memory');
   }
 
+  /** Throws if the program has transferred the ArrayBuffer away in which the block was: its contents went with it. */
+  #requireMemory(block: PoolBlock, place: number): void {
+    if (this.#memory.copies || byteLengthOf(extentOf(block).memory) > 0) return;
+    // A block of no bytes that has an ArrayBuffer to itself has one of JavaScript's, which is not lent.
+    if (homeOf(block)?.own && !this.#native.isLent(place)) return;
+    throw new BuddyMallocError('ERR_BLOCK_MOVED', "the block's ArrayBuffer was transferred to another before");
+  }
+
   /** Takes notice of what other threads did. */
   #sync(): void {
     this.#native.sync();
@@ -668,6 +691,8 @@ export class Pool {
     if (Math.floor(word / WORD_EPOCH) !== Math.floor(this.#quick.word / WORD_EPOCH) || this.#memory.copies) {
       this.#makeHomes();
       this.#traces?.clear();
+      // At the other level blocks outlive a reset, until each is freed.
+      if (this.options.guard !== 'detach') this.#memory.closeAllAlone();
     }
     if ((word & WORD_DEAD) !== 0) this.#memory.closeAll();
     // With any flag set the quick ways, which compare with it, are closed.
@@ -729,7 +754,7 @@ export class Pool {
   #take(bytes: number, alignment: number): number {
     if (this.#quick.stock[0] !== this.#quick.word) this.#sync();
     if (bytes <= STOCKED_SIZE && alignment === 0) {
-      const home = this.#homeFor(bytes);
+      const home = this.#homeFor(bytes, 0);
       let place = this.#pop(home);
       if (place < 0 && home.capacity > 0) {
         this.#native.stock(home.sizeClass, home.batch);
@@ -747,8 +772,9 @@ export class Pool {
     return place;
   }
 
-  #homeFor(bytes: number): Home {
-    return bytes <= STOCKED_SIZE
+  /** A small block that has a region to itself, for the sake of its alignment, is no block of its size's stock. */
+  #homeFor(bytes: number, place: number): Home {
+    return bytes <= STOCKED_SIZE && place < this.#native.firstAlone
       ? (this.#quick.homes[this.#quick.classOf[(bytes + 63) >>> 6] as number] as Home)
       : this.#large;
   }
@@ -768,7 +794,7 @@ export class Pool {
   /** A Buffer over a place that was just taken; `kept` bytes of it have contents already. */
   #view(place: number, bytes: number, kept = 0): PoolBuffer {
     if (kept === 0) this.#prepare(place, bytes);
-    const home = this.#homeFor(bytes);
+    const home = this.#homeFor(bytes, place);
     const { memory, offset } = this.#open(place, bytes, home);
     const view = bufferBlock(memory, offset, bytes, home, place);
     if (this.options.zeroOnAlloc && bytes > kept && kept > 0) view.fill(0, kept);
@@ -858,10 +884,16 @@ function classTable(classes: readonly number[]): Uint8Array {
   return table;
 }
 
-const bufferOf = (block: PoolBlock): ArrayBuffer => (ArrayBuffer.isView(block) ? block.buffer : block);
+const bufferOf = (block: PoolBlock): ArrayBuffer => extentOf(block).memory;
 
-const bytesOf = (block: PoolBlock): Uint8Array =>
-  ArrayBuffer.isView(block) ? new Uint8Array(block.buffer, block.byteOffset, block.byteLength) : new Uint8Array(block);
+/** A view of a block's bytes; of none if the program has transferred them away. */
+function bytesOf(block: PoolBlock): Uint8Array {
+  const { memory, offset, bytes } = extentOf(block);
+  return bytes === 0 ? new Uint8Array(0) : new Uint8Array(memory, offset, bytes);
+}
+
+const notTyped = () =>
+  codedError(TypeError, 'ERR_INVALID_ARG_TYPE', 'Class must be a constructor of typed arrays');
 
 /** The scope that the running code is in. */
 const current = new AsyncLocalStorage<Scope>();

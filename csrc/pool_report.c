@@ -1,6 +1,11 @@
 /* pool_report.c: a pool's figures and blocks, for people. */
 #include "pool_inside.h"
 
+/* Whether its stock still counts for something (K1). */
+static int counts(const struct pool *pool, const struct holder *holder) {
+  return holder->epoch == pool->epoch || pool->keeps_own;
+}
+
 void pool_stats(struct pool *pool, struct pool_stats *out) {
   lock_acquire(&pool->lock);
   *out = (struct pool_stats){
@@ -21,6 +26,7 @@ void pool_stats(struct pool *pool, struct pool_stats *out) {
       .epoch = pool->epoch,
   };
   for (struct holder *holder = pool->holders; holder != NULL; holder = holder->next) {
+    if (!counts(pool, holder)) continue;
     for (unsigned class = 0; class < STOCK_CLASSES; class++) {
       uint32_t count = (uint32_t)__atomic_load_n(stock_of(holder, class), __ATOMIC_RELAXED);
       out->stocked_blocks += count;
@@ -34,7 +40,7 @@ void pool_stats(struct pool *pool, struct pool_stats *out) {
 static int is_stocked(const struct pool *pool, uint16_t owner, uint32_t place, size_t bytes) {
   const struct holder *holder = pool->holders;
   while (holder != NULL && holder->number != owner) holder = holder->next;
-  if (holder == NULL || bytes > (size_t)1 << STOCK_ORDER_MAX) return 0;
+  if (holder == NULL || !counts(pool, holder) || bytes > (size_t)1 << STOCK_ORDER_MAX) return 0;
   for (unsigned class = 0; class < STOCK_CLASSES; class++) {
     const int32_t *stock = stock_of(holder, class);
     if (pool_class_bytes(class) != bytes) continue;

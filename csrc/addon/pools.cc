@@ -101,6 +101,13 @@ void leave(Door *door) {
 
 void leaveAtExit(void *data) { leave(static_cast<Door *>(data)); }
 
+/* As an own property, whatever setters the program has put on Object.prototype. */
+void define(Napi::Object object, const char *name, napi_value value) {
+  const napi_property_descriptor descriptor = {name,    nullptr, nullptr, nullptr,
+                                               nullptr, value,   napi_default_jsproperty, nullptr};
+  napi_define_properties(object.Env(), object, 1, &descriptor);
+}
+
 /* ---- Arguments and answers ------------------------------------------------------------------ */
 
 template <size_t count> struct Call {
@@ -565,7 +572,7 @@ napi_value stats(napi_env env, napi_callback_info info) {
       {"forgotten", call.door->forgotten},
   };
   Napi::Object result = Napi::Object::New(env);
-  for (const auto &row : rows) result.Set(row.first, Napi::Number::New(env, static_cast<double>(row.second)));
+  for (const auto &row : rows) define(result, row.first, Napi::Number::New(env, static_cast<double>(row.second)));
   return result;
 }
 
@@ -687,27 +694,27 @@ Napi::Value poolOpen(const Napi::CallbackInfo &info) {
   for (const auto &entry : kFunctions) {
     napi_value function = nullptr;
     napi_create_function(env, entry.first, NAPI_AUTO_LENGTH, entry.second, door, &function);
-    result.Set(entry.first, function);
+    define(result, entry.first, function);
   }
   {
     Registry &all = registry();
     const std::lock_guard<std::mutex> lock(all.mutex);
     const auto found = all.pools.find(door->name);
-    result.Set("config", Napi::String::New(env, found == all.pools.end() ? config : found->second.config));
+    define(result, "config", Napi::String::New(env, found == all.pools.end() ? config : found->second.config));
   }
-  result.Set("created", Napi::Boolean::New(env, created));
-  result.Set("unitBits", Napi::Number::New(env, pool_unit_bits(door->pool)));
-  result.Set("firstAlone", Napi::Number::New(env, pool_first_alone(door->pool)));
-  result.Set("sharesAtomically", Napi::Boolean::New(env, createShared() != nullptr));
+  define(result, "created", Napi::Boolean::New(env, created));
+  define(result, "unitBits", Napi::Number::New(env, pool_unit_bits(door->pool)));
+  define(result, "firstAlone", Napi::Number::New(env, pool_first_alone(door->pool)));
+  define(result, "sharesAtomically", Napi::Boolean::New(env, createShared() != nullptr));
   Napi::Array classes = Napi::Array::New(env);
   for (unsigned index = 0; index < STOCK_CLASSES; index++)
     classes.Set(index, Napi::Number::New(env, static_cast<double>(pool_class_bytes(index))));
-  result.Set("classes", classes);
+  define(result, "classes", classes);
   napi_value stockBuffer = nullptr;
   if (napi_create_external_arraybuffer(env, door->holder->stock, STOCK_WORDS * sizeof(int32_t), nothing, nullptr,
                                        &stockBuffer) != napi_ok)
     napi_get_null(env, &stockBuffer);
-  result.Set("stockBuffer", stockBuffer);
+  define(result, "stockBuffer", stockBuffer);
   napi_wrap(env, result, door, closeDoor, nullptr, nullptr);
   return result;
 }

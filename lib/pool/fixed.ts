@@ -1,6 +1,6 @@
 import { BuddyMallocError } from '../binding.ts';
 import { FREED, homeOfBuffer, type PoolBuffer, placeOfBuffer, setPlaceOfBuffer } from './block.ts';
-import { Home } from './home.ts';
+import type { Home } from './home.ts';
 import type { Pool } from './pool.ts';
 
 /** What a recycler needs of its pool. */
@@ -9,6 +9,8 @@ export interface FixedPool {
   readonly stock: Int32Array;
   /** Takes notice of it; throws if the pool was destroyed. */
   word(): { word: number; isAwaited: boolean };
+  /** Where blocks of a recycler belong from here on. */
+  home(): Home;
   /** A new block. */
   make(home: Home): PoolBuffer;
 }
@@ -39,7 +41,7 @@ export class Fixed {
     this.#within = within;
     this.#stock = within.stock;
     this.#word = within.word().word;
-    this.#home = new Home(pool, -1, 0, 1, 0, false);
+    this.#home = within.home();
   }
 
   /** Blocks that wait to be acquired. */
@@ -123,7 +125,7 @@ export class Fixed {
   }
 
   #refuse(home: Home | undefined): never {
-    if (home?.pool === this.#pool && home.stale) {
+    if (home?.pool === this.#pool && home.era.stale) {
       throw new BuddyMallocError('ERR_DOUBLE_FREE', 'the pool was reset since');
     }
     throw new BuddyMallocError('ERR_FOREIGN_BUFFER', 'the buffer is not a block of this recycler');
@@ -136,8 +138,7 @@ export class Fixed {
       // Everything was freed at once, the idle blocks as well.
       this.#word = word;
       this.#idle.length = 0;
-      this.#home.stale = true;
-      this.#home = new Home(this.#pool, -1, 0, 1, 0, false);
+      this.#home = this.#within.home();
     } else if (isAwaited) {
       this.#freeIdle();
     }

@@ -18,15 +18,18 @@ export class Home {
   readonly own: boolean;
   /** How many are fetched at once: 1 at first, since most sizes of most programs are rare. */
   batch = 1;
-  /** Whether everything was freed at once since these blocks were allocated. */
+  /** Whether everything was freed at once since these blocks were allocated; of a recycler's home `era` knows. */
   stale = false;
+  /** The home that the pool marks as stale: this one, but for a recycler's. */
+  readonly era: Home;
 
-  constructor(pool: Pool, sizeClass: number, bytes: number, base: number, capacity: number, own: boolean) {
+  constructor(pool: Pool, sizeClass: number, bytes: number, base: number, capacity: number, own: boolean, era?: Home) {
     this.pool = pool;
     this.sizeClass = sizeClass;
     this.bytes = bytes;
     this.own = own;
     this.base = base;
     this.capacity = capacity;
+    this.era = era ?? this;
   }
 }

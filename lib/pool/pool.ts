@@ -336,10 +336,11 @@ export class Pool {
         stock[HEAD_BUSY] = 1;
         const count = stock[home.base] as number;
         if (place >= 0 && !home.stale && stock[0] === quick.word && count < home.capacity) {
+          // Marked first: a call may throw where the stack has no room, and the block must not be free and a block at once.
+          if (quick.marks) setPlaceOfBuffer(block, FREED);
           stock[home.base + count + 1] = place;
           stock[home.base] = count + 1;
           stock[HEAD_BUSY] = 0;
-          if (quick.marks) setPlaceOfBuffer(block, FREED);
           return;
         }
         stock[HEAD_BUSY] = 0;
@@ -390,10 +391,12 @@ export class Pool {
         this.#look();
         return { word: this.#quick.word, isAwaited: ((this.#quick.stock[0] as number) & WORD_AWAITED) !== 0 };
       },
+      home: () => new Home(this, -1, 0, HEAD_BUSY, 0, this.options.guard === 'detach', this.#large),
       make: (home) => {
         const place = this.#takeOrThrow(bytes, 0);
         this.#prepare(place, bytes);
-        return bufferBlock(this.#memory.at(place, bytes), this.#memory.offset(place), bytes, home, place);
+        const { memory, offset } = this.#open(place, bytes, home);
+        return bufferBlock(memory, offset, bytes, home, place);
       },
     });
   }
@@ -557,10 +560,7 @@ export class Pool {
     this.#requireMemory(block, place);
     const { memory, bytes } = extentOf(block);
     if (this.#memory.copies) this.#native.copyIn(place, memory);
-    const handle = this.#call(() => this.#native.handover(place, bytes));
-    if (handle < 0) fail(handle);
-    this.#end(block, place, MOVED);
-    return handle;
+    return this.#surrender(block, place, MOVED, () => this.#native.handover(place, bytes));
   }
 
   /**
@@ -606,9 +606,8 @@ export class Pool {
     const place = this.#placeOf(block, 'ERR_USE_AFTER_FREE');
     this.#requireNative();
     this.#requireMemory(block, place);
-    const handle = this.#call(() => this.#native.share(place, Math.max(extentOf(block).bytes, 1)));
-    if (handle < 0) fail(handle);
-    this.#end(block, place, SHARED);
+    const bytes = Math.max(extentOf(block).bytes, 1);
+    const handle = this.#surrender(block, place, SHARED, () => this.#native.share(place, bytes));
     try {
       return new SharedBlock(this.#native, handle, options.plain === true);
     } finally {
@@ -825,8 +824,30 @@ export class Pool {
     if (place === MOVED || place === SHARED) {
       throw new BuddyMallocError('ERR_BLOCK_MOVED', 'the block was handed over or shared before');
     }
-    if (place < 0 || home.stale) throw new BuddyMallocError(freed, 'the block was freed or resized before');
+    if (place < 0 || home.era.stale) throw new BuddyMallocError(freed, 'the block was freed or resized before');
     return place;
+  }
+
+  /**
+   * Makes a block nobody's. It is marked as that first, and unmarked if it fails: wherever the stack has no room, it has no two
+   * owners.
+   */
+  #surrender(block: PoolBlock, place: number, word: number, action: () => number): number {
+    const isLent = homeOf(block)?.own === true && this.#native.isLent(place);
+    let handle: number = STATUS.NO_BLOCK;
+    try {
+      setPlace(block, word);
+      if (isLent) this.#native.lendOwn(place, false);
+      handle = this.#call(action);
+    } finally {
+      if (handle < 0) {
+        setPlace(block, place);
+        if (isLent) this.#native.lendOwn(place, true);
+      }
+    }
+    if (handle < 0) fail(handle);
+    this.#end(block, place, word);
+    return handle;
   }
 
   /** The block is none from here on. False if its memory must wait until the garbage collector has found the last of it. */
@@ -860,7 +881,7 @@ export class Pool {
   #freeIfLive(block: PoolBlock): void {
     if (this.#quick.stock[0] !== this.#quick.word) this.#sync();
     const home = homeOf(block);
-    if (home !== undefined && !home.stale && placeOf(block) >= 0) this.free(block);
+    if (home !== undefined && !home.era.stale && placeOf(block) >= 0) this.free(block);
   }
 
   #blocks(): { place: number; bytes: number; owner: ThreadOf; stocked: boolean }[] {
@@ -892,8 +913,7 @@ function bytesOf(block: PoolBlock): Uint8Array {
   return bytes === 0 ? new Uint8Array(0) : new Uint8Array(memory, offset, bytes);
 }
 
-const notTyped = () =>
-  codedError(TypeError, 'ERR_INVALID_ARG_TYPE', 'Class must be a constructor of typed arrays');
+const notTyped = () => codedError(TypeError, 'ERR_INVALID_ARG_TYPE', 'Class must be a constructor of typed arrays');
 
 /** The scope that the running code is in. */
 const current = new AsyncLocalStorage<Scope>();

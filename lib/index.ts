@@ -18,7 +18,9 @@ export {
 export type { PoolBuffer } from './pool/block.ts';
 export type { Fixed } from './pool/fixed.ts';
 export type { Guard, PoolConfig, PoolOptions } from './pool/options.ts';
+export { writeAndFree } from './pool/outgoing.ts';
 export { createPool, openPool, type Pool, type PoolBlock, type TypedArrayConstructor } from './pool/pool.ts';
+export { createPooledReadStream, type PooledReadStream, type PooledReadStreamOptions } from './pool/read-stream.ts';
 export type { Leak, PoolMap, PoolStats, ThreadOf } from './pool/report.ts';
 export type { Scope } from './pool/scope.ts';
 export type { SharedBlock } from './pool/share.ts';

@@ -27,7 +27,11 @@ const [job = '', ...rest] = process.argv.slice(2);
 
 /** @type {Record<string, { needs: string[], programs: [string, ...string[]][] }>} */
 const JOBS = {
-  start: { needs: [...BUILD_STEPS, 'demo'], programs: [[process.execPath, '.cache/demo/main.js', ...rest]] },
+  start: { needs: [...BUILD_STEPS, 'demo'], programs: [[process.execPath, '.cache/demo/demo/main.js', ...rest]] },
+  'demo:upload': {
+    needs: [...BUILD_STEPS, 'demo'],
+    programs: [[process.execPath, '.cache/demo/upload/main.js', ...rest]],
+  },
   test: { needs: BUILD_STEPS, programs: [['vitest', 'run', ...rest]] },
   bench: { needs: BUILD_STEPS, programs: [['tsx', 'bench/cli.ts', ...rest]] },
   misuse: { needs: BUILD_STEPS, programs: [['tsx', 'bench/misuse/cli.ts', ...rest]] },

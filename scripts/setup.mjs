@@ -39,9 +39,9 @@ const STEPS = {
     command: () => [bin('tsdown')],
   },
   demo: {
-    label: 'compiling the demo (tsdown)',
+    label: 'compiling the examples (tsdown)',
     inputs: ['examples', 'tsdown.demo.config.ts', 'package-lock.json'],
-    outputs: ['.cache/demo/main.js'],
+    outputs: ['.cache/demo/demo/main.js', '.cache/demo/upload/main.js'],
     command: () => [bin('tsdown'), '--config', 'tsdown.demo.config.ts'],
   },
   native: {

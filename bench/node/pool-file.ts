@@ -2,20 +2,14 @@
 import { createReadStream } from 'node:fs';
 import { performance } from 'node:perf_hooks';
 import type { Readable } from 'node:stream';
-import * as buddymalloc from 'buddymalloc';
+import { createPool, createPooledReadStream } from 'buddymalloc';
 
 const PAGE = 4096;
 
 const [way = '', path = ''] = process.argv.slice(2);
 
-type PooledReader = (path: string, pool: buddymalloc.Pool) => Readable;
-
-function open(): Readable {
-  if (way !== 'buddymalloc') return createReadStream(path);
-  const { createPooledReadStream } = buddymalloc as unknown as { createPooledReadStream?: PooledReader };
-  if (createPooledReadStream === undefined) throw new Error('the package has no createPooledReadStream');
-  return createPooledReadStream(path, buddymalloc.createPool({ limit: '64 MiB' }));
-}
+const open = (): Readable =>
+  way === 'buddymalloc' ? createPooledReadStream(path, createPool({ limit: '64 MiB' })) : createReadStream(path);
 
 let length = 0;
 let sum = 0;

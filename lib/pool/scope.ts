@@ -14,6 +14,8 @@ export class Scope {
     this.#pool = pool;
     this.#free = free;
     this.#outer = outer;
+    // So that it can be taken out of the scope: `pool.scope(({ keep }) => …)`.
+    this.keep = this.keep.bind(this);
   }
 
   /**

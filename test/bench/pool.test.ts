@@ -10,7 +10,6 @@ import { page } from '../../bench/report/page.ts';
 import { poolTargets } from '../../bench/report/pool-targets.ts';
 import { targetsOf, verdict } from '../../bench/report/targets.ts';
 import { pool, poolRow, ringRow } from '../../bench/workloads/pool.ts';
-import * as buddymalloc from '../../lib/index.ts';
 import { sample } from './samples.ts';
 
 const place = { patterns: '', node: NODE_PROGRAMS, inputs: '', quick: true };
@@ -23,13 +22,7 @@ const programs = new Map(
     .map((workload) => [workload.command(place, OURS).args.find((arg) => arg.endsWith('.mjs')), workload]),
 );
 
-/** The pooled stream is measured as soon as the package has one. */
-const hasStream = 'createPooledReadStream' in buddymalloc;
-const runs = [...programs].flatMap(([file, workload]) =>
-  (workload.ways ?? [])
-    .filter((way) => hasStream || way !== OURS || file?.endsWith('pool-file.mjs') !== true)
-    .map((way) => ({ workload, way })),
-);
+const runs = [...programs.values()].flatMap((workload) => (workload.ways ?? []).map((way) => ({ workload, way })));
 
 /** A row's results: nanoseconds of each round by way. */
 function measuredOf(row: string, ns: Record<string, number[]>): Measured {

@@ -270,14 +270,14 @@ describe('scope', () => {
   it('frees what was allocated inside, but for what it keeps', async () => {
     const pool = make();
     const before = pool.alloc(10);
-    const kept = await pool.scope(async (scope) => {
+    const kept = await pool.scope(async ({ keep }) => {
       pool.alloc(100);
       await null;
       pool.typed(Float64Array, 10);
       pool.allocArrayBuffer(10);
       pool.free(pool.alloc(10));
       await pool.allocAsync(100);
-      return scope.keep(pool.alloc(10));
+      return keep(pool.alloc(10));
     });
     expect(pool.stats().usedBlocks).toBe(2);
     pool.free(kept);

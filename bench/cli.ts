@@ -5,8 +5,8 @@ import { findAllocators, installRivals, PACKAGES, parseAllocator, systemLibrary 
 import { build } from './build.ts';
 import { showInstructions } from './instructions.ts';
 import { measure, type Plan } from './measure.ts';
-import { type Allocator, GROUPS, type Group } from './model.ts';
-import { INPUTS, LIBRARY, NODE_PROGRAMS, PATTERNS_PROGRAM } from './places.ts';
+import { type Allocator, GROUPS, type Group, OURS } from './model.ts';
+import { HARDENED_LIBRARY, INPUTS, LIBRARY, NODE_PROGRAMS, PATTERNS_PROGRAM } from './places.ts';
 import { progress } from './progress.ts';
 import { show } from './report/show.ts';
 import { choose, workloads } from './workloads/all.ts';
@@ -17,6 +17,7 @@ const QUICK_ROUNDS = 1;
 interface Options {
   library: string;
   allocator: Allocator[];
+  hardened: boolean;
   rounds?: number;
   filter?: RegExp;
   group?: Group[];
@@ -64,6 +65,7 @@ const program = new Command('npm run bench --')
   .option('--filter <pattern>', 'only workloads whose name matches this regular expression', pattern)
   .option('--only <names...>', 'only these allocators, by name')
   .option('--allocator <name=path>', 'one more allocator; may be repeated', collectAllocator, [])
+  .option('--hardened', 'our hardened build too', false)
   .option('--library <path>', 'our library', LIBRARY)
   .option('--install', `install the packaged rivals first: ${PACKAGES.join(', ')}`, false)
   .option('--list', 'list the workloads and the allocators found, and run nothing', false)
@@ -98,7 +100,8 @@ async function main(options: Options): Promise<void> {
     program.error(`there is no ${options.library}: run 'npm run build' first, or name it with --library`);
   await build();
   if (options.instructions !== undefined) return showInstructions(options.library, options.instructions === 'write');
-  const field = await findAllocators(options.library, options.allocator);
+  const hardened = options.hardened ? [parseAllocator(`${OURS}-hardened=${HARDENED_LIBRARY}`)] : [];
+  const field = await findAllocators(options.library, [...hardened, ...options.allocator]);
   const wanted = options.only;
   const allocators = field.allocators.filter(({ name }) => wanted === undefined || wanted.includes(name));
   const chosen = choose({ groups: options.group ?? GROUPS, filter: options.filter, quick: options.quick }, workloads);

@@ -86,13 +86,15 @@ int os_close(void *address, size_t bytes) { return sys_mprotect(address, bytes, 
 
 int os_purge(void *address, size_t bytes) { return sys_madvise(address, bytes, MADV_DONTNEED); }
 
+int os_present(void *address, size_t bytes, unsigned char *present) { return sys_mincore(address, bytes, present); }
+
 /* Of so many bytes at a time it is asked whether they are in memory; of less they are simply written. */
 #define ZERO_STEP ((size_t)1 << 20)
 
 static int is_mostly_absent(void *address, size_t bytes) {
   unsigned char present[ZERO_STEP / 4096]; /* no page is smaller */
   size_t pages = bytes / OS_PAGE, count = 0;
-  if (sys_mincore(address, bytes, present) != 0) return 0;
+  if (os_present(address, bytes, present) != 0) return 0;
   for (size_t i = 0; i < pages; i++) count += present[i] & 1u;
   return count < pages / 4;
 }

@@ -33,6 +33,8 @@ void *os_map_closed_at(void *address, size_t bytes);
 /* All return 0, or -1 with nothing changed. errno is preserved by every one. */
 int os_unmap(void *address, size_t bytes);
 int os_purge(void *address, size_t bytes);
+/* For each page of a range the low bit of a byte: 1 if the page is in memory. A page on swap is not. */
+int os_present(void *address, size_t bytes, unsigned char *present);
 int os_open(void *address, size_t bytes);
 /* Not to be written, or neither to be read nor written, from here on; os_open() ends that. */
 int os_seal(void *address, size_t bytes);

@@ -9,7 +9,8 @@
  *
  * Owner:     who has the block.
  * Invariant: K1  what is mapped of a large block that no program has, its guard pages too, is zeros, once it was freed.
- * Cost:      two system calls for a large block, unless the last one freed was as long; four for a huge one. */
+ * Cost:      two system calls for a large block, unless the last one freed was as long, and two or more to sweep it
+ *            at its allocation and its free; four for a huge one. */
 #include "../alloc.h"
 #include "../fatal.h"
 #include "../guard.h"
@@ -77,12 +78,44 @@ static size_t whole_large(size_t size) { return os_round_up(size) + 2 * OS_PAGE;
 
 static uintptr_t large_end(const struct slot *slot) { return slot_base(slot) + END_PAGE(slot) * OS_PAGE; }
 
+/* Of so many bytes at a time it is asked which pages are in memory. */
+#define SWEEP_STEP ((size_t)1 << 20)
+
+/* Pages that a program never reached are neither read nor written, so that they stay absent. They are purged all the
+ * same, since they may be on swap. The other ones, run by run, go through `visit` until it returns 0; returns what
+ * the last one did. */
+static int sweep(uintptr_t from, uintptr_t to, int (*visit)(void *pages, size_t bytes)) {
+  unsigned char present[SWEEP_STEP / 4096]; /* no page is smaller */
+  for (size_t step; from < to; from += step) {
+    step = to - from < SWEEP_STEP ? to - from : SWEEP_STEP;
+    size_t count = step / OS_PAGE;
+    if (os_present((void *)from, step, present) != 0) memset(present, 1, count);
+    for (size_t first = 0, next; first < count; first = next) {
+      for (next = first + 1; next < count && ((present[next] ^ present[first]) & 1u) == 0;) next++;
+      void *pages = (void *)(from + first * OS_PAGE);
+      size_t bytes = (next - first) * OS_PAGE;
+      if ((present[first] & 1u) == 0 && os_purge(pages, bytes) == 0) continue;
+      if (!visit(pages, bytes)) return 0;
+    }
+  }
+  return 1;
+}
+
+static int wipe(void *pages, size_t bytes) {
+  memset(pages, 0, bytes);
+  return 1;
+}
+
+static int is_zeros(void *pages, size_t bytes) {
+  const pattern_pair *pair = pages;
+  pattern_pair all = pattern_any(pair, pair + bytes / sizeof *pair);
+  return (all[0] | all[1]) == 0;
+}
+
 /* Fatal if a large block that was freed, and is kept, was written to. */
 static void expect_zeros(const struct slot *slot) {
-  const uint64_t *word = (const uint64_t *)(slot_base(slot) + OS_PAGE), *end = (const uint64_t *)large_end(slot);
-  uint64_t all = 0;
-  for (const uint64_t *part = word; part < end; part++) all |= *part;
-  if (all != 0) fatal(FATAL_WRITE_AFTER_FREE, word);
+  uintptr_t first = slot_base(slot) + OS_PAGE;
+  if (!sweep(first, large_end(slot), is_zeros)) fatal(FATAL_WRITE_AFTER_FREE, (void *)first);
 }
 
 /* Open the page after the block; 0 if the system refuses. */
@@ -117,7 +150,11 @@ static void *out_of_memory(void) {
 
 static void *take_large(size_t bytes) {
   void *base = large_take_kept(bytes);
-  if (base == NULL) return alloc_beyond(bytes, 1, 1);
+  if (base == NULL) {
+    base = alloc_beyond(bytes, 1, 0);
+    if (base != NULL) sweep((uintptr_t)base, (uintptr_t)base + bytes, wipe);
+    return base;
+  }
   expect_zeros(slot_of((uintptr_t)base));
   return base;
 }
@@ -141,7 +178,7 @@ static void find_large(const struct slot *slot, const void *address) {
 
 static void free_large(struct slot *slot, void *address) {
   find_large(slot, address);
-  os_zero(address, large_end(slot) - (uintptr_t)address);
+  sweep((uintptr_t)address, large_end(slot), wipe);
   large_free(slot, (void *)slot_base(slot));
 }
 

@@ -42,13 +42,16 @@ const MODULES = ['sharp'];
 
 export const PACKAGES: readonly string[] = PACKAGED.map((rival) => rival.package);
 
-/** The linker's cache: file name to path, the machine's own word size first. */
+/** How the linker's cache marks libraries that this machine's programs can load. */
+const LOADABLE = process.arch === 'arm64' ? 'AArch64' : 'x86-64';
+
+/** The linker's cache: file name to path. It also has the libraries of other word sizes. */
 async function linkerCache(): Promise<Map<string, string>> {
   const { stdout } = await execa('ldconfig', ['-p'], { reject: false, env: { PATH: `${process.env['PATH']}:/sbin` } });
   const paths = new Map<string, string>();
   for (const line of stdout.split('\n')) {
-    const [, file, path] = /^\s*(\S+) .* => (\S+)$/.exec(line) ?? [];
-    if (file !== undefined && path !== undefined && !paths.has(file)) paths.set(file, path);
+    const [, file, kind, path] = /^\s*(\S+) \((.*)\) => (\S+)$/.exec(line) ?? [];
+    if (file !== undefined && path !== undefined && kind?.includes(LOADABLE) && !paths.has(file)) paths.set(file, path);
   }
   return paths;
 }

@@ -204,11 +204,11 @@ static struct slot *find_old(uint32_t now, uint32_t delay) {
   return NULL;
 }
 
-size_t chunk_purge(uint32_t now, uint32_t delay, const struct lock *held) {
+size_t chunk_purge(uint32_t now, uint32_t delay, size_t enough, const struct lock *held) {
   size_t total = 0;
   lock_acquire(&heap.lock);
   struct slot *slot;
-  while (heap.dirty_bytes > 0 && !lock_is_awaited(held) && (slot = find_old(now, delay)) != NULL) {
+  while (heap.dirty_bytes > 0 && total < enough && !lock_is_awaited(held) && (slot = find_old(now, delay)) != NULL) {
     /* The system call is made without the lock. Meanwhile the block is neither free, so nothing merges
      * with it, nor anybody's to free. */
     uint32_t count = 1u << (slot->order - SLOT_ORDER);

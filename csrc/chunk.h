@@ -21,8 +21,8 @@ void chunk_set_dirty(struct slot *first, uint32_t count);
 /* Give whole free chunks back to the system when it has no more address space; bytes. */
 size_t chunk_release(void);
 
-/* Purge what has been free for `delay` ms, until somebody wants `held`, a lock that the caller holds; returns the
+/* Purge what has been free for `delay` ms, until it is `enough` or somebody wants `held`, a lock that the caller holds; returns the
  * bytes given back. Takes heap.lock. */
-size_t chunk_purge(uint32_t now, uint32_t delay, const struct lock *held);
+size_t chunk_purge(uint32_t now, uint32_t delay, size_t enough, const struct lock *held);
 
 #endif

@@ -249,6 +249,7 @@ void *huge_alloc(size_t bytes, size_t alignment, int zeroed) {
       os_zero((void *)address, mapping.bytes < bytes ? mapping.bytes : bytes);
   }
   if (address == 0) {
+    purge_for(bytes);
     address = map_aligned(bytes, alignment);
     if (address == 0) return NULL;
     if (options.hugepages) os_hugepages((void *)address, bytes, 1);
@@ -357,6 +358,7 @@ void *huge_resize(void *address, size_t size) {
     live_bytes -= old_bytes - bytes;
   }
   lock_release(&huge_lock);
+  if (moved != 0 && bytes > old_bytes) purge_for(bytes - old_bytes);
   return (void *)moved;
 }
 

@@ -82,7 +82,7 @@ static void drop_kept(uint32_t delay) {
 /* Requires purge_lock, and need not do all of it if somebody awaits that: a fork, say. */
 static size_t purge(uint32_t now, uint32_t delay) {
   drop_kept(delay);
-  return chunk_purge(now, delay, &purge_lock) + orphan_purge(now, delay, &purge_lock) + huge_decay(now, delay);
+  return chunk_purge(now, delay, SIZE_MAX, &purge_lock) + orphan_purge(now, delay, &purge_lock) + huge_decay(now, delay);
 }
 
 size_t purge_run(uint32_t now, uint32_t delay) {
@@ -90,6 +90,14 @@ size_t purge_run(uint32_t now, uint32_t delay) {
   size_t purged = purge(now, delay);
   lock_release(&purge_lock);
   return purged;
+}
+
+void purge_for(size_t bytes) {
+  /* relaxed: an estimate. */
+  if (LIKELY(__atomic_load_n(&heap.dirty_bytes, __ATOMIC_RELAXED) < bytes) || options.purge_delay < 0) return;
+  if (!lock_try(&purge_lock)) return; /* somebody purges */
+  chunk_purge(os_now_ms(), 0, bytes, &purge_lock);
+  lock_release(&purge_lock);
 }
 
 void purge_tick(uint32_t now) {

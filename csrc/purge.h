@@ -14,6 +14,9 @@ void purge_tick(uint32_t now);
 void purge_notice(void);
 /* Purge everything that was left alone for `delay` ms; bytes given back. */
 size_t purge_run(uint32_t now, uint32_t delay);
+/* So many bytes, just obtained, are about to be used that the heap does not serve: if as much is free in it, that is purged now, so that
+ * it does not stay in memory beside them. The caller holds no lock. */
+void purge_for(size_t bytes);
 /* Held while purging; taken to keep the background thread out, for a look at everything at rest. */
 extern HIDDEN struct lock purge_lock;
 /* End the background thread, if there is one, and wait until it is gone; purge_notice() may start it again.

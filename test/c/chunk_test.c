@@ -7,6 +7,7 @@
 #include "freelist.h"
 #include "heap.h"
 
+#include <string.h>
 #include <unistd.h>
 
 static void begin(void) {
@@ -183,4 +184,19 @@ TEST("a list of slots keeps its order through append, prepend and remove") {
   CHECK_EQ(list.last, 0);
   chunk_give(slots, 8);
   end();
+}
+
+TEST_OURS("what is free in the heap is purged when a huge block of no more bytes is made") {
+  enum { COUNT = 256, BYTES = 32768 };
+  void *blocks[COUNT];
+  for (size_t i = 0; i < COUNT; i++) memset(blocks[i] = bm_malloc(BYTES), 1, BYTES);
+  for (size_t i = 0; i < COUNT; i++) bm_free(blocks[i]);
+  bm_thread_flush();
+  struct bm_stats before, after;
+  bm_stats(&before);
+  size_t half = COUNT * BYTES / 2;
+  void *huge = bm_malloc(half);
+  bm_stats(&after);
+  CHECK_GE(after.purged_bytes, before.purged_bytes + half);
+  bm_free(huge);
 }

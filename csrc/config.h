@@ -47,7 +47,7 @@
 #define KEPT_SLOTS_MAX 16u
 #endif
 #ifndef KEPT_TOTAL_MAX
-#define KEPT_TOTAL_MAX 24u
+#define KEPT_TOTAL_MAX 8u
 #endif
 /* Requests up to here find their class through a table of 16-byte steps. */
 #ifndef SMALL_MAX

@@ -47,6 +47,8 @@ export function summaryChart(results: readonly Measured[], date: Date): string {
     nameLocation: 'middle' as const,
     nameGap: 32,
     scale: true,
+    // Room for the point that lies lowest, and for its name.
+    min: ({ min }: { min: number }) => Math.floor((min - 0.1) * 10) / 10,
   });
   return draw(
     {
@@ -66,7 +68,7 @@ export function summaryChart(results: readonly Measured[], date: Date): string {
         itemStyle: { color: colourOf(name, names) },
         label: {
           show: true,
-          position: name === OURS ? 'left' : 'right',
+          position: name === OURS ? 'top' : 'right',
           formatter: name,
           fontWeight: name === OURS ? 'bold' : 'normal',
         },

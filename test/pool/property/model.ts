@@ -109,11 +109,14 @@ export class PoolModel {
   }
 
   reset(): void {
-    for (const block of this.blocks.values()) {
-      if (block.state === 'lost' || block.state === 'idle' || block.state === 'live') {
+    for (const block of [...this.blocks.values()]) {
+      const isLost = block.state === 'lost';
+      if (isLost || block.state === 'idle' || block.state === 'live') {
         // A recycler's block is no longer idle to anybody.
         block.state = this.keepsOwn && block.isOwn && block.size > 0 ? 'lingering' : 'dead';
         if (this.keepsOwn && !(block.isOwn && block.size > 0)) this.maybe++;
+        // Nor can a thread name one that it has no reference to.
+        if (isLost) this.blocks.delete(block.id);
       }
     }
     for (const transit of [...this.transits])

@@ -195,7 +195,7 @@ static size_t stray_pointers(struct stray *table) {
       (uintptr_t)mapping,
       (uintptr_t)mapping + 4096 + 16,
       (uintptr_t)unmapped,
-      (uintptr_t)sbrk(0) + 65536,
+      (uintptr_t)sbrk(0) + (1 << 30), /* where the heap may grow to; nearer, it may be */
       1, 8, 16, 4096, 65536, (uintptr_t)1 << 22, (uintptr_t)1 << 46, (uintptr_t)1 << 47, (uintptr_t)1 << 60,
       UINTPTR_MAX, UINTPTR_MAX - 15, UINTPTR_MAX - ((uintptr_t)1 << 22) + 1,
   };

@@ -20,6 +20,7 @@
       'csrc/large.c',
       'csrc/lock.c',
       'csrc/malloc.c',
+      'csrc/medium.c',
       'csrc/options.c',
       'csrc/orphan.c',
       'csrc/os.c',

@@ -5,9 +5,7 @@
  * the slot's countdown runs out: in PLACE_FULL after a few (the slot is offered again), in
  * PLACE_LISTED whenever half of what is out has come back, at last at zero (the slot goes back).
  *
- * Of a medium class, few of whose blocks fit into a slot, it hears at every free, and puts the block into
- * the stock. When that holds as much as a slot does, the older half goes back to the lists of their slots; so do
- * the blocks of a slot that has no other.
+ * Of a medium class it hears at every free (medium.c).
  *
  * Owner:     the arena's thread.
  * Invariant: A1  all blocks of blocks[c] come from the slot blocks[c].current, or, if c is medium, from slots of class
@@ -15,24 +13,23 @@
  *            A2  a slot in PLACE_LISTED is on listed[its class], one in PLACE_FULL on `full`;
  *                one in PLACE_CURRENT is blocks[its class].current.
  *            A3  a slot in PLACE_LISTED has a free or a purged block.
- *            A4  fresh[c], where set, is the only slot of class c with fresh < usable.
+ *            A4  fresh[c], where set, is the only slot of class c with fresh < its capacity.
  * Cost:      a refill is O(1) but for carving, at most CARVE_MAX bytes' worth of blocks. */
 #include "arena.h"
 
+#include "arena_inside.h"
 #include "chunk.h"
 #include "guard.h"
 #include "large.h"
+#include "medium.h"
 #include "orphan.h"
 #include "os.h"
 #include "purge.h"
 #include "remote.h"
 #include "slot.h"
 
-
 /* A current slot's countdown never runs out. */
 #define COUNTDOWN_NEVER (1u << 30)
-/* Slow steps between two looks at the clock. */
-#define EVENTS_PER_TICK 16u
 
 /* ---- The slots of an arena ------------------------------------------------------- */
 
@@ -68,25 +65,23 @@ static void list(struct arena *arena, struct slot *slot) {
   slot_list_append(&arena->listed[slot->class], slot);
 }
 
-/* Take a slot that the arena owns off whatever holds it. Its stock must be empty. */
-static void unlink_slot(struct arena *arena, struct slot *slot) {
+void arena_unlink_slot(struct arena *arena, struct slot *slot) {
   if (slot->place == PLACE_FULL) slot_list_remove(&arena->full, slot);
   if (slot->place == PLACE_LISTED) slot_list_remove(&arena->listed[slot->class], slot);
   if (arena->blocks[slot->class].current == slot) arena->blocks[slot->class].current = NULL;
   if (arena->fresh[slot->class] == slot) arena->fresh[slot->class] = NULL;
 }
 
-static void read_clock(struct arena *arena) {
+void arena_read_clock(struct arena *arena) {
   arena->now = os_now_ms();
   arena->events = 0;
 }
 
-static int is_idle(const struct arena *arena, const struct slot *slot) {
+int arena_is_idle(const struct arena *arena, const struct slot *slot) {
   return slot->used <= slot_capacity(slot) / ORPHAN_DIVISOR && arena->now - slot->stamp >= IDLE_SLOT_MS;
 }
 
-/* Blocks came back to the slot, and `used` is up to date. Returns 0 if that was the last, and the slot went. */
-static int settle(struct arena *arena, struct slot *slot) {
+int arena_settle(struct arena *arena, struct slot *slot) {
   if (slot->place == PLACE_FULL) {
     slot_list_remove(&arena->full, slot);
     list(arena, slot);
@@ -97,123 +92,35 @@ static int settle(struct arena *arena, struct slot *slot) {
   }
   /* One free slot of each class is kept, so that a burst at its edge costs no system call. */
   struct slot_list *listed = &arena->listed[slot->class];
-  read_clock(arena);
+  arena_read_clock(arena);
   if (listed->first == listed->last && slot->purged == 0 && arena->now - slot->stamp < IDLE_SLOT_MS) {
     await(slot, COUNTDOWN_NEVER);
     return 1;
   }
-  unlink_slot(arena, slot);
+  arena_unlink_slot(arena, slot);
   arena_release_slot(slot);
   purge_notice();
   return 0;
 }
 
-/* Let others have the slot, which has nothing in stock. */
-static void give_away(struct arena *arena, struct slot *slot) {
-  unlink_slot(arena, slot);
+void arena_give_away(struct arena *arena, struct slot *slot) {
+  arena_unlink_slot(arena, slot);
   orphan_give(slot);
   purge_notice();
 }
 
-/* ---- The stock of a medium class --------------------------------------------------- */
-
-/* Put `block` and those behind it, which are in stock no more, back to their slots. */
-static void put_back(struct arena *arena, unsigned class, struct block *block) {
-  while (block != NULL) {
-    struct block *next = guard_next(block);
-    struct slot *slot = slot_of((uintptr_t)block);
-    guard_link(block, slot->free);
-    slot->free = block;
-    slot->used--;
-    slot->in_stock--;
-    arena->blocks[class].count--;
-    arena->handed--;
-    settle(arena, slot);
-    block = next;
-  }
-}
-
-static void put_all_back(struct arena *arena, unsigned class) {
-  struct block *block = arena->blocks[class].first;
-  arena->blocks[class].first = NULL;
-  put_back(arena, class, block);
-}
-
-/* Now and then the stocks of medium classes go back to their slots, and those that are idle away. */
-static void tidy(struct arena *arena) {
-  if (arena->now - arena->tidied < IDLE_SLOT_MS) return;
-  arena->tidied = arena->now;
-  for (unsigned class = SMALL_CLASS_COUNT; class < CLASS_COUNT; class++) {
-    put_all_back(arena, class);
-    uint32_t next;
-    for (uint32_t number = arena->listed[class].first; number != 0; number = next) {
-      struct slot *slot = slot_at(number);
-      next = slot->next;
-      if (is_idle(arena, slot)) give_away(arena, slot);
-    }
-  }
-}
-
-/* The older half of the stock goes back. */
-static NOINLINE void overflow(struct arena *arena, unsigned class) {
-  struct stock *stock = &arena->blocks[class];
-  struct block *last = stock->first;
-  for (size_t kept = 1; kept < stock->count / 2; kept++) last = guard_next(last);
-  struct block *rest = guard_next(last);
-  guard_link(last, NULL);
-  put_back(arena, class, rest);
-  if (++arena->events < EVENTS_PER_TICK) return;
-  read_clock(arena);
-  tidy(arena);
-}
-
-/* All blocks of the slot are free, and some of them in stock: without them it can go. */
-static NOINLINE void evict(struct arena *arena, struct slot *slot) {
-  struct stock *stock = &arena->blocks[slot->class];
-  struct block *block = stock->first, *kept = NULL, *evicted = NULL, *next;
-  stock->first = NULL;
-  for (; block != NULL; block = next) {
-    next = guard_next(block);
-    if (slot_of((uintptr_t)block) == slot) {
-      guard_link(block, evicted);
-      evicted = block;
-      continue;
-    }
-    guard_link(block, NULL);
-    if (kept == NULL)
-      stock->first = block;
-    else
-      guard_link(kept, block);
-    kept = block;
-  }
-  put_back(arena, slot->class, evicted);
-}
-
 static NOINLINE void small_event(struct arena *arena, struct slot *slot) {
   arena_sync(arena, slot);
-  if (!settle(arena, slot) || slot->used > slot_capacity(slot) / ORPHAN_DIVISOR) return;
-  read_clock(arena);
-  if (is_idle(arena, slot)) give_away(arena, slot);
+  if (!arena_settle(arena, slot) || slot->used > slot_capacity(slot) / ORPHAN_DIVISOR) return;
+  arena_read_clock(arena);
+  if (arena_is_idle(arena, slot)) arena_give_away(arena, slot);
 }
 
 void arena_slot_event(struct arena *arena, struct slot *slot) {
-  unsigned class = slot->class;
-  if (!block_is_medium(class)) {
+  if (block_is_medium(slot->class))
+    medium_keep(arena, slot);
+  else
     small_event(arena, slot);
-    return;
-  }
-  struct stock *stock = &arena->blocks[class];
-  struct block *block = slot->free;
-  slot->free = guard_next(block);
-  slot->countdown = 1;
-  guard_link(block, stock->first);
-  stock->first = block;
-  arena->recycled++;
-  stock->count++;
-  if (UNLIKELY(++slot->in_stock == slot->used && slot != stock->current))
-    evict(arena, slot);
-  else if (UNLIKELY(stock->count >= block_classes[class].capacity))
-    overflow(arena, class);
 }
 
 void arena_accept(struct arena *arena, struct slot *slot, struct block *block) {
@@ -302,7 +209,7 @@ static int serve(struct arena *arena, struct slot *slot) {
 static void return_stock(struct arena *arena, unsigned class) {
   struct slot *slot = arena->blocks[class].current;
   if (block_is_medium(class)) {
-    put_all_back(arena, class);
+    medium_return(arena, class);
     return;
   }
   if (slot == NULL) return;
@@ -327,7 +234,7 @@ static struct slot *recut(struct arena *arena) {
     if (slot == NULL || slot->used != slot->in_stock) continue;
     return_stock(arena, class);
     if (arena->blocks[class].current != slot) continue; /* it went back to the heap */
-    unlink_slot(arena, slot);
+    arena_unlink_slot(arena, slot);
     return slot;
   }
   return NULL;
@@ -352,13 +259,13 @@ static struct slot *new_slot(struct arena *arena, unsigned class) {
 int arena_refill(struct arena *arena, unsigned class) {
   struct slot *slot = arena->blocks[class].current;
   if (++arena->events >= EVENTS_PER_TICK) {
-    read_clock(arena);
+    arena_read_clock(arena);
     if (arena->now - arena->flushed >= REMOTE_FLUSH_MS) {
       arena->flushed = arena->now;
       remote_flush(arena);
     }
     purge_tick(arena->now);
-    tidy(arena);
+    medium_tidy(arena);
     slot = arena->blocks[class].current;
   }
   if (remote_waiting(arena)) {
@@ -409,7 +316,7 @@ void arena_flush(struct arena *arena) {
     return_stock(arena, class);
     struct slot *slot = arena->blocks[class].current;
     if (slot != NULL && slot->used == 0) {
-      unlink_slot(arena, slot);
+      arena_unlink_slot(arena, slot);
       arena_release_slot(slot);
     }
     slot = arena->listed[class].first != 0 ? slot_at(arena->listed[class].first) : NULL;
@@ -417,7 +324,7 @@ void arena_flush(struct arena *arena) {
       struct slot *next = slot->next != 0 ? slot_at(slot->next) : NULL;
       arena_sync(arena, slot);
       if (slot->used == 0) {
-        unlink_slot(arena, slot);
+        arena_unlink_slot(arena, slot);
         arena_release_slot(slot);
       } else {
         await(slot, slot->used);
@@ -438,14 +345,14 @@ void arena_give_all(struct arena *arena) {
     }
     while (arena->listed[class].first != 0) {
       slot = slot_at(arena->listed[class].first);
-      unlink_slot(arena, slot);
+      arena_unlink_slot(arena, slot);
       arena_sync(arena, slot);
       orphan_give(slot);
     }
   }
   while (arena->full.first != 0) {
     struct slot *slot = slot_at(arena->full.first);
-    unlink_slot(arena, slot);
+    arena_unlink_slot(arena, slot);
     arena_sync(arena, slot);
     orphan_give(slot);
   }

@@ -42,7 +42,8 @@
 #ifndef LARGE_MAX
 #define LARGE_MAX (2u << 20)
 #endif
-/* An arena keeps freed blocks of at most so many slots, one of each size, and at most so many slots of them. */
+/* An arena keeps freed blocks of at most so many slots, one of each size; once they have more than so many slots
+ * together, the last one alone. */
 #ifndef KEPT_SLOTS_MAX
 #define KEPT_SLOTS_MAX 16u
 #endif

@@ -1,28 +1,32 @@
-// Prints the closing line of continuous integration from vitest's reports, the linters counting as one test:
+// Prints each failed test of vitest's reports, and the closing line of continuous integration, the linters counting as one test:
 // tally.mjs passed|failed REPORT...
 import { readFileSync } from 'node:fs';
 
 const [lint, ...reports] = process.argv.slice(2);
 
+/** @typedef {{ status: string, fullName: string, failureMessages: string[] }} Assertion */
+
 /** A report that is missing, or a test file that broke before its first test, is a failure too.
  * @param {string} report */
 function count(report) {
   try {
-    /** @type {{ numPassedTests: number, numFailedTests: number, testResults: { status: string, assertionResults: { status: string }[] }[] }} */
-    const { numPassedTests, numFailedTests, testResults } = JSON.parse(readFileSync(report, 'utf8'));
-    const broken = testResults.filter(
-      ({ status, assertionResults }) =>
-        status === 'failed' && !assertionResults.some((assertion) => assertion.status === 'failed'),
-    );
-    return { passed: numPassedTests, failed: numFailedTests + broken.length };
-  } catch {
-    return { passed: 0, failed: 1 };
+    /** @type {{ numPassedTests: number, testResults: { name: string, status: string, message: string, assertionResults: Assertion[] }[] }} */
+    const { numPassedTests, testResults } = JSON.parse(readFileSync(report, 'utf8'));
+    const failures = testResults.flatMap(({ name, status, message, assertionResults }) => {
+      const failed = assertionResults.filter((assertion) => assertion.status === 'failed');
+      if (status === 'failed' && failed.length === 0) return [`${name}: ${message}`];
+      return failed.map(({ fullName, failureMessages }) => `${name}: ${fullName}\n${failureMessages.join('\n')}`);
+    });
+    return { passed: numPassedTests, failures };
+  } catch (error) {
+    return { passed: 0, failures: [`${report}: ${error}`] };
   }
 }
 
 const counts = reports.map(count);
 const passed = counts.reduce((sum, one) => sum + one.passed, 0);
-const failed = counts.reduce((sum, one) => sum + one.failed, 0);
-const linted = Number(lint === 'passed');
-console.log(`${passed + linted} passed, ${failed + 1 - linted} failed`);
-process.exitCode = failed > 0 || linted === 0 || passed === 0 ? 1 : 0;
+const failures = counts.flatMap((one) => one.failures);
+if (lint !== 'passed') failures.push('lint');
+for (const failure of failures) console.log(`FAILED ${failure}\n`);
+console.log(`${passed + Number(lint === 'passed')} passed, ${failures.length} failed`);
+process.exitCode = failures.length > 0 || passed === 0 ? 1 : 0;

@@ -17,7 +17,7 @@ for (const version of VERSIONS) {
   const PATH = [programs, process.env.PATH].join(delimiter);
   process.stderr.write(`  the package's tests under Node ${version}\n`);
   const exclude = LEFT_OUT.flatMap((file) => ['--exclude', `**/${file}`]);
-  const reporters = ['--reporter=dot', '--reporter=json', `--outputFile.json=.cache/test-report-${version}.json`];
+  const reporters = ['--reporter=default', '--reporter=json', `--outputFile.json=.cache/test-report-${version}.json`];
   const args = ['run', '--project', 'package', '--project', 'pool', ...exclude, ...reporters];
   const vitest = join(ROOT, 'node_modules/vitest/vitest.mjs');
   const { status } = spawnSync('node', [vitest, ...args], {

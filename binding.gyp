@@ -24,6 +24,7 @@
       'csrc/options.c',
       'csrc/orphan.c',
       'csrc/os.c',
+      'csrc/park.c',
       'csrc/pool.c',
       'csrc/pool_check.c',
       'csrc/pool_decay.c',

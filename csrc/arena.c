@@ -7,12 +7,15 @@
  *
  * Of a medium class it hears at every free (medium.c).
  *
+ * Listed slots of which little is used are parked (park.c): their frees write the state byte and nothing else.
+ *
  * Owner:     the arena's thread.
  * Invariant: A1  all blocks of blocks[c] come from the slot blocks[c].current, or, if c is medium, from slots of class
  *                c that the arena owns; `count` is their number. To their slots they are used.
  *            A2  a slot in PLACE_LISTED is on listed[its class], one in PLACE_FULL on `full`;
  *                one in PLACE_CURRENT is blocks[its class].current.
  *            A3  a slot in PLACE_LISTED has a free or a purged block.
+ *            A6  a parked slot is listed, has no list of its own, and nothing of it is in stock; its state bytes say what is free.
  *            A4  fresh[c], where set, is the only slot of class c with fresh < its capacity.
  * Cost:      a refill is O(1) but for carving, at most CARVE_MAX bytes' worth of blocks. */
 #include "arena.h"
@@ -24,6 +27,7 @@
 #include "medium.h"
 #include "orphan.h"
 #include "os.h"
+#include "park.h"
 #include "purge.h"
 #include "remote.h"
 #include "slot.h"
@@ -65,20 +69,26 @@ static void list(struct arena *arena, struct slot *slot) {
   slot_list_append(&arena->listed[slot->class], slot);
 }
 
+void arena_unpark(struct arena *arena, struct slot *slot) {
+  if (slot_is_open_to(slot, arena)) return;
+  park_end(arena, slot);
+  slot_relink(slot);
+}
+
 void arena_unlink_slot(struct arena *arena, struct slot *slot) {
+  arena_unpark(arena, slot);
   if (slot->place == PLACE_FULL) slot_list_remove(&arena->full, slot);
   if (slot->place == PLACE_LISTED) slot_list_remove(&arena->listed[slot->class], slot);
   if (arena->blocks[slot->class].current == slot) arena->blocks[slot->class].current = NULL;
   if (arena->fresh[slot->class] == slot) arena->fresh[slot->class] = NULL;
 }
 
-void arena_read_clock(struct arena *arena) {
-  arena->now = os_now_ms();
-  arena->events = 0;
-}
+/* 1 if the slot did not serve for some time. */
+static int is_idle(const struct arena *arena, const struct slot *slot) { return arena->now - slot->stamp >= IDLE_SLOT_MS; }
 
-int arena_is_idle(const struct arena *arena, const struct slot *slot) {
-  return slot->used <= slot_capacity(slot) / ORPHAN_DIVISOR && arena->now - slot->stamp >= IDLE_SLOT_MS;
+/* A listed slot that is idle can do without its list. */
+static void park_idle(struct arena *arena, struct slot *slot) {
+  if (slot->in_stock == 0 && is_idle(arena, slot)) park_put(arena, slot);
 }
 
 int arena_settle(struct arena *arena, struct slot *slot) {
@@ -88,12 +98,13 @@ int arena_settle(struct arena *arena, struct slot *slot) {
   }
   if (slot->used > 0) {
     await(slot, slot->used > 8 ? slot->used / 2 : slot->used);
+    if (slot->place == PLACE_LISTED) park_idle(arena, slot);
     return 1;
   }
   /* One free slot of each class is kept, so that a burst at its edge costs no system call. */
   struct slot_list *listed = &arena->listed[slot->class];
-  arena_read_clock(arena);
-  if (listed->first == listed->last && slot->purged == 0 && arena->now - slot->stamp < IDLE_SLOT_MS) {
+  arena->now = os_now_ms();
+  if (listed->first == listed->last && slot->purged == 0 && !is_idle(arena, slot)) {
     await(slot, COUNTDOWN_NEVER);
     return 1;
   }
@@ -103,17 +114,53 @@ int arena_settle(struct arena *arena, struct slot *slot) {
   return 0;
 }
 
-void arena_give_away(struct arena *arena, struct slot *slot) {
+/* Let others have a slot of which little is used and that was left alone for long. */
+static void give_away(struct arena *arena, struct slot *slot) {
   arena_unlink_slot(arena, slot);
   orphan_give(slot);
   purge_notice();
 }
 
+static void tidy_slot(struct arena *arena, struct slot *slot) {
+  if (!slot_is_open_to(slot, arena)) {
+    arena_sync(arena, slot);
+    if (park_is_swept(slot) && slot->used <= slot_capacity(slot) / ORPHAN_DIVISOR) give_away(arena, slot);
+  } else {
+    park_idle(arena, slot);
+  }
+}
+
+static void tidy(struct arena *arena) {
+  for (unsigned class = 0; class < CLASS_COUNT; class++) {
+    if (block_is_medium(class)) medium_return(arena, class);
+    uint32_t next;
+    for (uint32_t number = arena->listed[class].first; number != 0; number = next) {
+      struct slot *slot = slot_at(number);
+      next = slot->next;
+      tidy_slot(arena, slot);
+    }
+  }
+}
+
+void arena_tick(struct arena *arena) {
+  arena->now = os_now_ms();
+  arena->events = 0;
+  if (arena->now - arena->flushed >= REMOTE_FLUSH_MS) {
+    arena->flushed = arena->now;
+    remote_flush(arena);
+  }
+  purge_tick(arena->now);
+  if (arena->now - arena->tidied < TIDY_MS) return;
+  arena->tidied = arena->now;
+  tidy(arena);
+}
+
 static NOINLINE void small_event(struct arena *arena, struct slot *slot) {
+  arena->now = os_now_ms();
   arena_sync(arena, slot);
-  if (!arena_settle(arena, slot) || slot->used > slot_capacity(slot) / ORPHAN_DIVISOR) return;
-  arena_read_clock(arena);
-  if (arena_is_idle(arena, slot)) arena_give_away(arena, slot);
+  int parked = !slot_is_open_to(slot, arena);
+  if (parked) park_end(arena, slot);
+  if (arena_settle(arena, slot) && parked && slot_is_open_to(slot, arena)) park_put(arena, slot);
 }
 
 void arena_slot_event(struct arena *arena, struct slot *slot) {
@@ -123,12 +170,22 @@ void arena_slot_event(struct arena *arena, struct slot *slot) {
     small_event(arena, slot);
 }
 
-void arena_accept(struct arena *arena, struct slot *slot, struct block *block) {
-  *slot_state(slot, (uintptr_t)block) = BLOCK_FREE;
-  guard_link(block, slot->free);
-  slot->free = block;
-  arena->drained++;
+void arena_put(struct arena *arena, struct slot *slot, struct block *block) {
+  if (block_is_medium(slot->class)) arena_unpark(arena, slot);
+  /* relaxed: whoever sweeps a parked slot may look. */
+  __atomic_store_n(slot_state(slot, (uintptr_t)block), BLOCK_FREE, __ATOMIC_RELAXED);
+  if (LIKELY(slot_is_open_to(slot, arena))) {
+    guard_link(block, slot->free);
+    slot->free = block;
+  } else {
+    park_note(arena, slot);
+  }
   if (--slot->countdown == 0) arena_slot_event(arena, slot);
+}
+
+void arena_accept(struct arena *arena, struct slot *slot, struct block *block) {
+  arena->drained++;
+  arena_put(arena, slot, block);
 }
 
 /* ---- The stock ---------------------------------------------------------------------- */
@@ -259,13 +316,7 @@ static struct slot *new_slot(struct arena *arena, unsigned class) {
 int arena_refill(struct arena *arena, unsigned class) {
   struct slot *slot = arena->blocks[class].current;
   if (++arena->events >= EVENTS_PER_TICK) {
-    arena_read_clock(arena);
-    if (arena->now - arena->flushed >= REMOTE_FLUSH_MS) {
-      arena->flushed = arena->now;
-      remote_flush(arena);
-    }
-    purge_tick(arena->now);
-    medium_tidy(arena);
+    arena_tick(arena);
     slot = arena->blocks[class].current;
   }
   if (remote_waiting(arena)) {
@@ -277,8 +328,10 @@ int arena_refill(struct arena *arena, unsigned class) {
   if (slot != NULL && slot->purged > 0) return serve(arena, slot);
   uint32_t listed = arena->listed[class].first;
   if (listed != 0) {
-    slot_list_remove(&arena->listed[class], slot_at(listed));
-    return serve(arena, slot_at(listed));
+    slot = slot_at(listed);
+    arena_unpark(arena, slot);
+    slot_list_remove(&arena->listed[class], slot);
+    return serve(arena, slot);
   }
   slot = arena->fresh[class];
   if (slot == NULL) {
@@ -326,8 +379,9 @@ void arena_flush(struct arena *arena) {
       if (slot->used == 0) {
         arena_unlink_slot(arena, slot);
         arena_release_slot(slot);
-      } else {
+      } else if (slot_is_open_to(slot, arena)) {
         await(slot, slot->used);
+        park_put(arena, slot);
       }
       slot = next;
     }

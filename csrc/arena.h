@@ -50,6 +50,8 @@ struct arena {
   struct slot *fresh[CLASS_COUNT];     /* the slot that is not carved to its end */
   struct slot_list listed[CLASS_COUNT]; /* slots with free blocks, oldest first */
   struct slot_list full;               /* slots in PLACE_FULL */
+  uint32_t parked, unparked;           /* slots ever parked, and those taken back before they were purged (park.c) */
+  uint32_t swept;                      /* slots ever purged while parked; under purge_lock */
   uint64_t handed;   /* blocks ever moved into the stock */
   uint64_t returned; /* frees that slots told of (slot_returned() has the rest) */
   uint64_t recycled; /* blocks of medium classes put into the stock by free(): part of neither */
@@ -107,7 +109,9 @@ void arena_init(struct arena *arena);
 int arena_refill(struct arena *arena, unsigned class);
 /* The slot's countdown has run out, with `slot->free` the block that came back last. Requires the caller to own the slot. */
 void arena_slot_event(struct arena *arena, struct slot *slot);
-/* Take a block that another thread freed into the slot it belongs to. */
+/* Take a block that is free from here on into its slot, which the arena owns. */
+void arena_put(struct arena *arena, struct slot *slot, struct block *block);
+/* The same for one that another thread freed. */
 void arena_accept(struct arena *arena, struct slot *slot, struct block *block);
 /* Bring `used` up to date with the countdown. */
 void arena_sync(struct arena *arena, struct slot *slot);

@@ -7,15 +7,13 @@
 /* Slow steps between two looks at the clock. */
 #define EVENTS_PER_TICK 16u
 
+/* Take back a slot of the arena's own, if it is parked. */
+void arena_unpark(struct arena *arena, struct slot *slot);
 /* Take a slot that the arena owns off whatever holds it. Its stock must be empty. */
 void arena_unlink_slot(struct arena *arena, struct slot *slot);
 /* Blocks came back to the slot, and `used` is up to date. Returns 0 if that was the last, and the slot went. */
 int arena_settle(struct arena *arena, struct slot *slot);
-/* Let others have the slot, which has nothing in stock. */
-void arena_give_away(struct arena *arena, struct slot *slot);
-/* Bring `now` up to date. */
-void arena_read_clock(struct arena *arena);
-/* 1 if the slot served nobody for so long, and so little of it is used, that others may have it. */
-int arena_is_idle(const struct arena *arena, const struct slot *slot);
+/* Some time has passed, perhaps: bring `now` up to date, and let go of what was not needed lately. */
+void arena_tick(struct arena *arena);
 
 #endif

@@ -51,7 +51,7 @@ static void check_chunks(void) {
     uint32_t count = 1;
     switch (slot->kind) {
       case SLOT_NONE:
-        expect(slot->owner == NULL, "C1 no memory has no owner", slot);
+        expect(slot->owner == 0, "C1 no memory has no owner", slot);
         break;
       case SLOT_FREE:
         free_blocks++;
@@ -62,12 +62,12 @@ static void check_chunks(void) {
       case SLOT_LARGE:
       case SLOT_KEPT:
         count = slot->used;
-        expect(count >= 1 && count <= CHUNK_SLOTS && slot->owner == NULL, "L1 a large block's slots", slot);
+        expect(count >= 1 && count <= CHUNK_SLOTS && slot->owner == 0, "L1 a large block's slots", slot);
         if (count < 1 || count > CHUNK_SLOTS) count = 1;
         for (uint32_t i = 1; i < count; i++) expect(slot[i].kind == SLOT_REST, "L1 the tail of a large block", slot + i);
         break;
       case SLOT_CUT:
-        expect(slot->owner != NULL, "C1 a cut slot has an owner", slot);
+        expect(slot->owner != 0, "C1 a cut slot has an owner", slot);
         break;
       default:
         report("C1 every slot is part of one block", slot);
@@ -91,6 +91,11 @@ static void check_chunks(void) {
 
 /* ---- Cut slots (S) and their arenas (A, P) --------------------------------------------------- */
 
+/* 1 if the slot has no list of its free blocks: their state bytes say all. */
+static int is_parked(const struct slot *slot) {
+  return slot->place == PLACE_PARKED || (slot->place == PLACE_SWEPT && slot_owner(slot) != &orphanage);
+}
+
 static void check_place(const struct slot *slot, const struct arena *owner) {
   int has_free = slot->free != NULL || slot->purged > 0;
   int is_orphan = owner == &orphanage;
@@ -105,9 +110,16 @@ static void check_place(const struct slot *slot, const struct arena *owner) {
       expect(is_orphan || slot_list_has(&owner->listed[slot->class], slot), "A2 a slot is listed", slot);
       expect(has_free || (is_orphan && slot->fresh < slot_capacity(slot)), "A3 a listed slot has free blocks", slot);
       break;
+    case PLACE_PARKED:
+    case PLACE_SWEPT:
+      if (is_orphan) break;
+      expect(slot_list_has(&owner->listed[slot->class], slot), "A2 a slot is listed", slot);
+      expect(slot->free == NULL && slot->in_stock == 0, "A6 a parked slot has no list, and nothing in stock", slot);
+      break;
     default:
       expect(is_orphan, "A2 a slot has a place", slot);
   }
+  expect(is_parked(slot) == !slot_is_open_to(slot, owner), "A6 the owner of a parked slot says so", slot);
   if (is_orphan) expect(orphan_is_linked(slot), "P1 an orphan is listed", slot);
   if (!is_orphan && slot->fresh < slot_capacity(slot))
     expect(owner->fresh[slot->class] == slot, "A4 the slot with fresh blocks is known", slot);
@@ -147,6 +159,7 @@ static void check_cut(const struct slot *slot) {
       stock++;
     }
   }
+  if (is_parked(slot)) listed = states[BLOCK_FREE];
   expect(states[BLOCK_FREE] == listed + stock, "S2 every free block is listed or in stock", slot);
   expect(states[BLOCK_PURGED] == slot->purged, "S3 the purged blocks are counted", slot);
 #endif

@@ -67,7 +67,7 @@ static struct slot *grow(void) {
   first->order = CHUNK_ORDER;
   for (uint32_t i = 1; i < CHUNK_SLOTS; i++) first[i].kind = SLOT_REST;
   uint32_t end = slot_number(first) + CHUNK_SLOTS;
-  if (end > heap.top) heap.top = end;
+  if (end > heap.top) __atomic_store_n(&heap.top, end, __ATOMIC_RELAXED);
   return first;
 }
 

@@ -100,13 +100,19 @@
 #define REMOTE_FLUSH_MS 50u
 #endif
 
-/* A slot that served no request for so long (ms) is given to the orphanage once no more than one in
- * ORPHAN_DIVISOR of its blocks is used: the rest then serves any thread, and its free pages can be purged. */
-#ifndef IDLE_SLOT_MS
-#define IDLE_SLOT_MS 200u
+/* A thread looks for idle slots so often (ms), if it allocates. */
+#ifndef TIDY_MS
+#define TIDY_MS 200u
 #endif
+/* Of those that were swept one is given to the orphanage, where its rest serves any thread, once no more than one in ORPHAN_DIVISOR
+ * of its blocks is used. */
 #ifndef ORPHAN_DIVISOR
 #define ORPHAN_DIVISOR 3u
+#endif
+/* A slot with free blocks that served no request for so long (ms) is parked, so that its free pages can be purged whatever its
+ * thread does. */
+#ifndef IDLE_SLOT_MS
+#define IDLE_SLOT_MS 50u
 #endif
 /* Free memory that may be purged, bytes, before a thread is started to do so. */
 #ifndef BACKGROUND_THRESHOLD

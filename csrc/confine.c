@@ -52,6 +52,7 @@ static int filter_calls(void) {
       ALLOW(SYS_madvise),
       ALLOW(SYS_munmap),
       ALLOW(SYS_futex),
+      ALLOW(SYS_membarrier),
       ALLOW(SYS_clock_gettime),
 #ifdef SYS_clock_gettime64
       ALLOW(SYS_clock_gettime64),

@@ -13,6 +13,7 @@
 #include "large.h"
 #include "options.h"
 #include "orphan.h"
+#include "park.h"
 #include "purge.h"
 #include "remote.h"
 #include "slot.h"
@@ -22,7 +23,7 @@
 #include <string.h>
 
 /* In the order in which they nest. */
-static struct lock *const locks[] = {&purge_lock, &arenas.lock, &orphan_lock, &heap.lock, &huge_lock, &batch_lock};
+static struct lock *const locks[] = {&purge_lock, &park_lock, &arenas.lock, &orphan_lock, &heap.lock, &huge_lock, &batch_lock};
 #define LOCK_COUNT (sizeof locks / sizeof locks[0])
 
 /* Forks that the calling thread is in the middle of: a handler that interrupts one may fork too. */
@@ -91,7 +92,7 @@ static void take_home(struct arena *mine, struct slot *slot) {
     struct block *block = slot_block(slot, index);
     guard_forked(block, block_classes[slot->class].size);
     arena_accept(mine, slot, block);
-    if (slot->kind != SLOT_CUT || slot->owner != mine) return; /* that was its last */
+    if (slot->kind != SLOT_CUT || slot_owner(slot) != mine) return; /* that was its last */
   }
 }
 
@@ -120,14 +121,14 @@ static void mend_child(void) {
   for (struct arena *arena = arenas.all; arena != NULL; arena = arena->next) remote_forget(arena);
   for (uint32_t number = CHUNK_SLOTS; number < heap.top; number++) {
     struct slot *slot = slot_at(number);
-    if (slot->kind != SLOT_CUT || slot->owner == mine) continue;
-    if (has_stray(slot) || slot->owner != &orphanage) orphan_inherit(slot);
+    if (slot->kind != SLOT_CUT || slot_owner(slot) == mine) continue;
+    if (has_stray(slot) || slot_owner(slot) != &orphanage) orphan_inherit(slot);
   }
   for (struct arena *arena = arenas.all; arena != NULL; arena = arena->next)
     if (arena != mine && arena->life == ARENA_LIVE) forget(arena);
   for (uint32_t number = CHUNK_SLOTS; number < heap.top; number++) {
     struct slot *slot = slot_at(number);
-    if (slot->kind == SLOT_CUT && slot->owner == mine) take_home(mine, slot);
+    if (slot->kind == SLOT_CUT && slot_owner(slot) == mine) take_home(mine, slot);
   }
 }
 

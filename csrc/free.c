@@ -15,10 +15,29 @@ static COLD _Noreturn void bad_block(const struct slot *slot, const void *addres
   fatal(slot_state(slot, (uintptr_t)address) == NULL ? FATAL_INTERIOR : FATAL_DOUBLE_FREE, address);
 }
 
-/* Not in a slot of the calling thread's arena. */
+/* Fatal if no block in the program's hands begins at the address. */
+static void check_used(const struct slot *slot, const void *address) {
+#if !BM_UNCHECKED
+  const uint8_t *state = slot_state(slot, (uintptr_t)address);
+  if (state == NULL || __atomic_load_n(state, __ATOMIC_RELAXED) != BLOCK_USED) bad_block(slot, address);
+#else
+  (void)slot, (void)address;
+#endif
+}
+
+/* In a slot that the calling thread's arena has parked. */
+static void free_parked(struct slot *slot, void *address) {
+  check_used(slot, address);
+  arena_put(arena_mine, slot, address);
+}
+
+/* Not in a slot that is open to the calling thread's arena. */
 static NOINLINE void free_elsewhere(void *address) {
   struct slot *slot = slot_of((uintptr_t)address);
-  if (slot_owner(slot) != NULL)
+  const struct arena *owner = slot_owner(slot);
+  if (owner != NULL && owner == arena_mine)
+    free_parked(slot, address);
+  else if (owner != NULL)
     remote_free(arena_mine, slot, address);
   else if (UNLIKELY(slot_kind(slot) == SLOT_NONE))
     huge_free(address); /* others' mappings, and ours, may lie in the window too */
@@ -56,7 +75,7 @@ void bm_free(void *address) {
     return;
   }
   struct slot *slot = slot_of((uintptr_t)address);
-  if (UNLIKELY(slot_owner(slot) != arena_mine)) {
+  if (UNLIKELY(!slot_is_open_to(slot, arena_mine))) {
     free_elsewhere(address);
     return;
   }
@@ -71,10 +90,7 @@ struct slot *alloc_slot_of(const void *address) {
   if (!heap_contains((uintptr_t)address)) return NULL;
   struct slot *slot = slot_of((uintptr_t)address);
   if (slot_owner(slot) != NULL) {
-#if !BM_UNCHECKED
-    const uint8_t *state = slot_state(slot, (uintptr_t)address);
-    if (state == NULL || __atomic_load_n(state, __ATOMIC_RELAXED) != BLOCK_USED) bad_block(slot, address);
-#endif
+    check_used(slot, address);
   } else if (slot->kind == SLOT_NONE) {
     return NULL;
   } else if (slot->kind != SLOT_LARGE || (uintptr_t)address != slot_base(slot)) {

@@ -32,17 +32,25 @@ enum slot_place {
   PLACE_CURRENT = 0, /* the slot its class is served from */
   PLACE_FULL = 1,    /* on no list: all its blocks are out, or nearly so */
   PLACE_LISTED = 2,  /* on the arena's list of slots with free blocks */
-  PLACE_SWEPT = 3,   /* an orphan on the list whose free pages were purged */
+  PLACE_SWEPT = 3,   /* an orphan on the list, or a parked slot, whose free pages were purged */
   PLACE_PURGING = 4, /* an orphan on no list, whose pages are being purged */
-  PLACE_TORN = 5     /* an orphan whose owner vanished in a fork; its list must be rebuilt */
+  PLACE_TORN = 5,    /* an orphan whose owner vanished in a fork; its list must be rebuilt */
+  PLACE_PARKED = 6   /* on the arena's list, and left to whoever purges; its own list is made when it is served from (park.c) */
 };
 
+/* How a slot's `owner` is written while its owner leaves the slot to whoever purges (park.c): bits of an address that
+ * are 0 otherwise. */
+#define OWNER_PARKED 1u /* left alone by its owner */
+#define OWNER_AGE 2u    /* how often it was seen so, 0 to OWNER_AGE_MAX, times this */
+#define OWNER_AGE_MAX 3u
+#define OWNER_BITS 7u
+
 /* One slot's bookkeeping: a line that malloc and free touch, and one of state bytes.
- * `owner` is written by the owner who gives the slot away, or under heap.lock when the
- * slot is cut or returned; others read it, relaxed: only the thread that finds itself
- * there may act on it. The rest is the owner's, or heap.lock's while there is none. */
+ * `owner` is written by the owner who gives the slot away or parks it, under heap.lock when the slot is cut or returned,
+ * and by whoever purges a parked one; others read it, relaxed: only the thread that finds itself
+ * there, and no bits, may act on it. The rest is the owner's, or heap.lock's while there is none. */
 struct slot {
-  struct arena *owner;
+  uintptr_t owner;         /* the address of its arena, and OWNER_BITS */
   struct block *free;      /* blocks that came back */
   uint64_t reciprocal;     /* of its class */
   uint8_t *states;         /* one byte a block */
@@ -95,6 +103,18 @@ int heap_open(uint32_t end);
 /* The system refuses addresses: give back the part of the table that limits leave no use for, or take it again when
  * they were lifted. Takes heap.lock. */
 void heap_fit(void);
+
+/* The arena that owns the slot, parked or not; NULL if it is not cut. */
+static inline struct arena *slot_owner(const struct slot *slot) {
+  return (struct arena *)(__atomic_load_n(&slot->owner, __ATOMIC_RELAXED) & ~(uintptr_t)OWNER_BITS);
+}
+/* 1 if the arena owns the slot and has not parked it: its thread may act on it. */
+static inline int slot_is_open_to(const struct slot *slot, const struct arena *arena) {
+  return __atomic_load_n(&slot->owner, __ATOMIC_RELAXED) == (uintptr_t)arena;
+}
+static inline void slot_set_owner(struct slot *slot, const struct arena *arena) {
+  __atomic_store_n(&slot->owner, (uintptr_t)arena, __ATOMIC_RELAXED);
+}
 
 static inline struct slot *slot_at(uint32_t number) { return heap.slots + number; }
 static inline uint32_t slot_number(const struct slot *slot) { return (uint32_t)(slot - heap.slots); }

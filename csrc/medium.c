@@ -11,6 +11,7 @@
 
 #include "arena_inside.h"
 #include "guard.h"
+#include "os.h"
 
 /* Put `block` and those behind it, which are in stock no more, back to their slots. */
 static void put_back(struct arena *arena, unsigned class, struct block *block) {
@@ -34,20 +35,6 @@ void medium_return(struct arena *arena, unsigned class) {
   put_back(arena, class, block);
 }
 
-void medium_tidy(struct arena *arena) {
-  if (arena->now - arena->tidied < IDLE_SLOT_MS) return;
-  arena->tidied = arena->now;
-  for (unsigned class = SMALL_CLASS_COUNT; class < CLASS_COUNT; class++) {
-    medium_return(arena, class);
-    uint32_t next;
-    for (uint32_t number = arena->listed[class].first; number != 0; number = next) {
-      struct slot *slot = slot_at(number);
-      next = slot->next;
-      if (arena_is_idle(arena, slot)) arena_give_away(arena, slot);
-    }
-  }
-}
-
 /* The older half of the stock goes back. */
 static NOINLINE void overflow(struct arena *arena, unsigned class) {
   struct stock *stock = &arena->blocks[class];
@@ -55,10 +42,10 @@ static NOINLINE void overflow(struct arena *arena, unsigned class) {
   for (size_t kept = 1; kept < stock->count / 2; kept++) last = guard_next(last);
   struct block *rest = guard_next(last);
   guard_link(last, NULL);
+  arena->now = os_now_ms();
   put_back(arena, class, rest);
   if (++arena->events < EVENTS_PER_TICK) return;
-  arena_read_clock(arena);
-  medium_tidy(arena);
+  arena_tick(arena);
 }
 
 /* All blocks of the slot are free, and some of them in stock: without them it can go. */

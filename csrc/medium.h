@@ -8,7 +8,5 @@
 void medium_keep(struct arena *arena, struct slot *slot);
 /* Return the stock of the class to the slots it came from. */
 void medium_return(struct arena *arena, unsigned class);
-/* If it is time: return all such stocks, and give idle slots of these classes away. */
-void medium_tidy(struct arena *arena);
 
 #endif

@@ -93,7 +93,7 @@ void orphan_give(struct slot *slot) {
   }
   uint32_t now = os_now_ms();
   lock_acquire(&orphan_lock);
-  __atomic_store_n(&slot->owner, &orphanage, __ATOMIC_RELAXED);
+  slot_set_owner(slot, &orphanage);
   put(slot, now);
   leave();
 }
@@ -180,7 +180,7 @@ struct slot *orphan_adopt(struct arena *arena, unsigned class) {
     unlink_orphan(slot);
     slot->place = PLACE_CURRENT;
     slot_set_countdown(slot, 1);
-    __atomic_store_n(&slot->owner, arena, __ATOMIC_RELAXED);
+    slot_set_owner(slot, arena);
   }
   leave();
   return slot;
@@ -193,6 +193,7 @@ static size_t sweep(struct slot *slot) {
   slot->place = PLACE_PURGING;
   uint32_t pages = slot_prepare_purge(slot);
   if (pages != 0) {
+    slot_relink(slot);
     /* Nobody adopts the slot meanwhile; blocks may come home to its other pages. */
     lock_release(&orphan_lock);
     bytes = slot_purge(slot, pages);
@@ -232,7 +233,7 @@ void orphan_inherit(struct slot *slot) {
     if (slot->place == PLACE_TORN) return;
     unlink_orphan(slot);
   }
-  __atomic_store_n(&slot->owner, &orphanage, __ATOMIC_RELAXED);
+  slot_set_owner(slot, &orphanage);
   slot_set_countdown(slot, 1);
   link_orphan(slot, PLACE_TORN);
 }

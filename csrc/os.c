@@ -11,6 +11,7 @@
 
 #include <assert.h>
 #include <errno.h>
+#include <linux/membarrier.h>
 #include <string.h>
 #include <sys/auxv.h>
 #include <sys/mman.h>
@@ -126,6 +127,12 @@ void *os_remap(void *address, size_t old_bytes, size_t new_bytes, int may_move) 
   client_give_back(address, old_bytes);
   void *result = sys_mremap(address, old_bytes, new_bytes, may_move ? MREMAP_MAYMOVE : 0);
   return result == MAP_FAILED ? NULL : result;
+}
+
+int os_barrier(void) {
+  if (sys_membarrier(MEMBARRIER_CMD_PRIVATE_EXPEDITED) == 0) return 0;
+  if (sys_membarrier(MEMBARRIER_CMD_REGISTER_PRIVATE_EXPEDITED) != 0) return -1;
+  return sys_membarrier(MEMBARRIER_CMD_PRIVATE_EXPEDITED);
 }
 
 uint32_t os_now_ms(void) {

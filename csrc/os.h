@@ -46,6 +46,8 @@ void os_hugepages(void *address, size_t bytes, int wanted);
 void os_dontdump(void *address, size_t bytes);
 /* The mapping with a new length, moved if `may_move`; NULL with nothing changed. */
 void *os_remap(void *address, size_t old_bytes, size_t new_bytes, int may_move);
+/* All threads of the process pass a memory barrier before it returns 0; -1 if the system has no such thing. */
+int os_barrier(void);
 /* Milliseconds of a monotonic clock of coarse steps; wraps. */
 uint32_t os_now_ms(void);
 /* The same by a system call, for a thread's first look. */

@@ -27,6 +27,7 @@
 #include "options.h"
 #include "orphan.h"
 #include "os.h"
+#include "park.h"
 
 #include <errno.h>
 #include <linux/futex.h>
@@ -62,10 +63,18 @@ static pid_t thread_number; /* of the last one; the kernel writes it when that s
 /* 1 while the calling thread starts it. */
 static __thread uint8_t starting __attribute__((tls_model("initial-exec")));
 
-static size_t purgeable(void) {
+/* Of what no thread has. */
+static size_t unowned_purgeable(void) {
   /* relaxed: an estimate. */
   size_t bytes = __atomic_load_n(&heap.dirty_bytes, __ATOMIC_RELAXED) + orphan_purgeable() + huge_cached_bytes();
   return purge_client == NULL ? bytes : bytes + purge_client->purgeable();
+}
+
+static size_t purgeable(void) {
+  size_t bytes = unowned_purgeable();
+  for (const struct arena *arena = __atomic_load_n(&arenas.all, __ATOMIC_ACQUIRE); arena != NULL; arena = arena->next)
+    bytes += park_purgeable(arena);
+  return bytes;
 }
 
 /* What arenas have kept since the last look goes back to the heap, to be purged in its turn. */
@@ -82,7 +91,8 @@ static void drop_kept(uint32_t delay) {
 /* Requires purge_lock, and need not do all of it if somebody awaits that: a fork, say. */
 static size_t purge(uint32_t now, uint32_t delay) {
   drop_kept(delay);
-  return chunk_purge(now, delay, SIZE_MAX, &purge_lock) + orphan_purge(now, delay, &purge_lock) + huge_decay(now, delay);
+  return chunk_purge(now, delay, SIZE_MAX, &purge_lock) + orphan_purge(now, delay, &purge_lock) + park_sweep(delay == 0, &purge_lock) +
+         huge_decay(now, delay);
 }
 
 size_t purge_run(uint32_t now, uint32_t delay) {
@@ -211,7 +221,7 @@ void purge_stop(void) {}
 #endif
 
 void purge_notice(void) {
-  if (LIKELY(purgeable() < BACKGROUND_THRESHOLD) || !options.background || options.purge_delay < 0) return;
+  if (LIKELY(unowned_purgeable() + park_purgeable(arena_mine) < BACKGROUND_THRESHOLD) || !options.background || options.purge_delay < 0) return;
   uint32_t none = 0;
   if (__atomic_load_n(&running, __ATOMIC_RELAXED) != 0 || __atomic_load_n(&refused, __ATOMIC_RELAXED) != 0) return;
   /* acquire: what the last thread did is seen; the kernel clears `running` when it is gone. */

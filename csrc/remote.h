@@ -36,8 +36,4 @@ struct remote_cursor remote_take(struct arena *arena);
 /* The next block, or NULL. */
 struct block *remote_next(struct remote_cursor *cursor);
 
-static inline struct arena *slot_owner(const struct slot *slot) {
-  return __atomic_load_n(&slot->owner, __ATOMIC_RELAXED);
-}
-
 #endif

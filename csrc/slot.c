@@ -39,12 +39,12 @@ int slot_cut(struct slot *slot, unsigned class, struct arena *arena) {
   if (BM_HARDENED) guard_carve(slot_block(slot, 0), shape->size, 1, slot->warm); /* the guard before the first */
   chunk_set_dirty(slot, 1);
   slot->kind = SLOT_CUT;
-  __atomic_store_n(&slot->owner, arena, __ATOMIC_RELAXED);
+  slot_set_owner(slot, arena);
   return 1;
 }
 
 void slot_uncut(struct slot *slot) {
-  __atomic_store_n(&slot->owner, NULL, __ATOMIC_RELAXED);
+  slot_set_owner(slot, NULL);
   if (slot->states != slot->inline_states) states_give(slot->class, slot->states);
 }
 
@@ -86,19 +86,51 @@ uint32_t slot_unpurge(struct slot *slot) {
   return count;
 }
 
-/* Link every carved block in state BLOCK_FREE; returns how many. */
-static uint32_t relink(struct slot *slot) {
-  uint32_t count = 0;
-  slot->free = NULL;
-  for (uint32_t turn = slot->fresh; turn-- > 0;) {
-    uint32_t index = slot_index(slot, turn);
-    if (slot_state_of(slot, index) != BLOCK_FREE) continue;
-    struct block *block = slot_block(slot, index);
-    guard_link(block, slot->free);
-    slot->free = block;
-    count++;
+/* Eight state bytes at once. */
+typedef uint64_t __attribute__((may_alias)) states_word;
+static_assert(BLOCK_FREE == 0, "a free block's state byte is a byte of zeros");
+
+/* The high bit of each byte that is 0 of the eight state bytes from number `index` on, a multiple of 8. */
+static uint64_t free_among(const struct slot *slot, uint32_t index) {
+  const uint64_t low_bits = UINT64_C(0x7f7f7f7f7f7f7f7f);
+  /* relaxed: a stranger may be freeing one of the blocks; to the owner that is still used. */
+  uint64_t word = __atomic_load_n((const states_word *)(const void *)(slot->states + index), __ATOMIC_RELAXED);
+#if __BYTE_ORDER__ == __ORDER_BIG_ENDIAN__
+  word = __builtin_bswap64(word);
+#endif
+  return ~(((word & low_bits) + low_bits) | word | low_bits);
+}
+
+/* Link the free blocks from `first` up to before `end`, in address order, in front of the list; returns how many. */
+static uint32_t link_run(struct slot *slot, uint32_t first, uint32_t end) {
+  struct block *list = slot->free;
+  uintptr_t base = slot_base(slot);
+  uint32_t size = block_classes[slot->class].size, count = 0;
+  for (uint32_t index = (end + 7) & ~7u; index > first;) {
+    index -= 8;
+    uint64_t free = free_among(slot, index);
+    if (index + 8 > end) free &= (UINT64_C(1) << (end - index) * 8) - 1;
+    if (index < first) free &= ~UINT64_C(0) << (first - index) * 8;
+    for (; free != 0; count++) {
+      uint32_t byte = 63u - (uint32_t)__builtin_clzll(free);
+      free ^= UINT64_C(1) << byte;
+      struct block *block = (struct block *)(base + (uintptr_t)(index + byte / 8) * size);
+      guard_link(block, list);
+      list = block;
+    }
   }
+  slot->free = list;
   return count;
+}
+
+uint32_t slot_relink(struct slot *slot) {
+  uint32_t start = slot_start(slot), capacity = block_classes[slot->class].capacity;
+  uint32_t end = start + slot->fresh;
+  slot->free = NULL;
+  /* What is carved runs from the start to the end of the slot, and on from its beginning. */
+  if (end <= capacity) return link_run(slot, start, end);
+  uint32_t count = link_run(slot, SLOT_GUARDS, end - capacity + SLOT_GUARDS);
+  return count + link_run(slot, start, capacity);
 }
 
 void slot_rebuild(struct slot *slot) {
@@ -116,7 +148,7 @@ void slot_rebuild(struct slot *slot) {
     else if (slot_state_of(slot, index) == BLOCK_PURGED)
       slot->purged++;
   }
-  uint32_t free = relink(slot);
+  uint32_t free = slot_relink(slot);
   slot->used = (uint16_t)(slot->fresh - slot->purged - free);
   slot->in_stock = 0;
 }
@@ -131,7 +163,7 @@ static uint32_t pages_of(const struct block_class *class, uint32_t index) {
 uint32_t slot_prepare_purge(struct slot *slot) {
   if (BM_UNCHECKED) return 0; /* which blocks are free is not written down */
   const struct block_class *class = &block_classes[slot->class];
-  uint32_t busy = 0, wanted = 0;
+  uint32_t busy = SLOT_GUARDS > 0 ? pages_of(class, 0) : 0, wanted = 0; /* the guard before the first block stays */
   for (uint32_t turn = 0; turn < slot->fresh; turn++) {
     uint32_t index = slot_index(slot, turn);
     uint8_t state = slot_state_of(slot, index);
@@ -142,14 +174,13 @@ uint32_t slot_prepare_purge(struct slot *slot) {
   }
   wanted &= ~busy;
   if (wanted == 0) return 0;
-  /* A block that loses any of its bytes leaves the list: its link may be gone. */
+  /* A block that loses any of its bytes is purged: its link may be gone. */
   for (uint32_t turn = 0; turn < slot->fresh; turn++) {
     uint32_t index = slot_index(slot, turn);
     if (slot_state_of(slot, index) != BLOCK_FREE || (pages_of(class, index) & wanted) == 0) continue;
-    slot->states[index] = BLOCK_PURGED;
+    __atomic_store_n(&slot->states[index], BLOCK_PURGED, __ATOMIC_RELAXED);
     slot->purged++;
   }
-  relink(slot);
   return wanted;
 }
 

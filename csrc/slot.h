@@ -76,8 +76,10 @@ uint32_t slot_carve(struct slot *slot, uint32_t count, struct block **first);
 uint32_t slot_unpurge(struct slot *slot);
 /* Make `free`, `used` and `purged` anew from the state bytes. */
 void slot_rebuild(struct slot *slot);
-/* Take the blocks of pages that only free blocks lie on off the list; returns the pages, bit by bit.
- * Requires all the slot's free blocks to be on its list. */
+/* Make the list of the carved blocks in state BLOCK_FREE; returns how many. Requires none of them to be in stock. */
+uint32_t slot_relink(struct slot *slot);
+/* Take the blocks of pages that only free blocks lie on for purged; returns the pages, bit by bit. The list is to be made
+ * anew then. Requires no free block to be in stock. */
 uint32_t slot_prepare_purge(struct slot *slot);
 /* Give those pages back; returns bytes. The slot must not serve anybody meanwhile. */
 size_t slot_purge(const struct slot *slot, uint32_t pages);

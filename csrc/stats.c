@@ -8,6 +8,7 @@
 #include "huge.h"
 #include "include/buddymalloc.h"
 #include "orphan.h"
+#include "park.h"
 #include "purge.h"
 #include "remote.h"
 #include "slot.h"
@@ -101,7 +102,7 @@ void bm_stats(struct bm_stats *out) {
   out->allocated_bytes = sums.used_bytes + huge.live_bytes;
   out->free_blocks = sums.free_blocks;
   out->free_bytes = sums.free_bytes;
-  out->purged_bytes = heap.purged_bytes + huge.released_bytes + orphan_purged();
+  out->purged_bytes = heap.purged_bytes + huge.released_bytes + orphan_purged() + park_purged();
   out->dirty_bytes = heap.dirty_bytes;
   if (arenas.forked) out->free_requests = out->alloc_requests - out->allocated_blocks;
   lock_release(&purge_lock);

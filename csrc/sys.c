@@ -79,6 +79,8 @@ int sys_mincore(void *address, size_t bytes, unsigned char *present) {
   return failed(call(SYS_mincore, (long)address, (long)bytes, (long)present, 0, 0)) ? -1 : 0;
 }
 
+int sys_membarrier(int command) { return failed(call(SYS_membarrier, command, 0, 0, 0, 0)) ? -1 : 0; }
+
 size_t sys_memory(void) {
   struct sysinfo info;
   return failed(call(SYS_sysinfo, (long)&info, 0, 0, 0, 0)) ? 0 : (size_t)info.totalram * info.mem_unit;

@@ -15,6 +15,7 @@ HIDDEN void *sys_mremap(void *address, size_t old_bytes, size_t new_bytes, int f
 HIDDEN int sys_madvise(void *address, size_t bytes, int advice);
 HIDDEN int sys_mprotect(void *address, size_t bytes, int protection);
 HIDDEN int sys_mincore(void *address, size_t bytes, unsigned char *present);
+HIDDEN int sys_membarrier(int command);
 /* Bytes of physical memory, or 0. */
 HIDDEN size_t sys_memory(void);
 /* The soft limit, SIZE_MAX for none. */

@@ -42,14 +42,10 @@ static inline struct block *wait_in_turn(struct quarantine *quarantine, struct b
 static inline void let_go(struct arena *arena, struct block *block) {
   struct slot *slot = slot_of((uintptr_t)block);
   if (UNLIKELY(block->next != NULL)) fatal(FATAL_WRITE_AFTER_FREE, block);
-  if (UNLIKELY(slot_owner(slot) != arena)) {
+  if (UNLIKELY(slot_owner(slot) != arena))
     remote_free(arena, slot, block);
-    return;
-  }
-  *slot_state(slot, (uintptr_t)block) = BLOCK_FREE;
-  guard_link(block, slot->free);
-  slot->free = block;
-  if (UNLIKELY(--slot->countdown == 0)) arena_slot_event(arena, slot);
+  else
+    arena_put(arena, slot, block);
 }
 
 void quarantine_put(struct arena *arena, struct block *block, uint32_t size) {

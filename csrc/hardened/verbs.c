@@ -101,7 +101,7 @@ void bm_free(void *address) {
     return;
   }
   struct slot *slot = slot_of((uintptr_t)address);
-  const struct arena *owner = __atomic_load_n(&slot->owner, __ATOMIC_RELAXED);
+  const struct arena *owner = slot_owner(slot);
   if (UNLIKELY(owner == NULL)) {
     free_elsewhere(slot, address);
     return;
@@ -127,7 +127,7 @@ static struct slot *cut_slot(const void *address, struct slot **whole) {
   *whole = NULL;
   if (!heap_contains((uintptr_t)address)) return NULL;
   struct slot *slot = slot_of((uintptr_t)address);
-  if (__atomic_load_n(&slot->owner, __ATOMIC_RELAXED) != NULL) return slot;
+  if (slot_owner(slot) != NULL) return slot;
   *whole = slot;
   return NULL;
 }

@@ -6,6 +6,7 @@
 #include "door.h"
 #include "large.h"
 #include "orphan.h"
+#include "park.h"
 #include "slot.h"
 
 #include <pthread.h>
@@ -28,13 +29,13 @@ static struct slot *slot_holding(void *block) { return slot_of((uintptr_t)block)
 /* A slot of this thread's in the place, or fails. */
 static struct slot *mine_in(enum slot_place place) {
   for (size_t i = 0; i < COUNT; i++)
-    if (slot_holding(mine[i])->place == place && slot_holding(mine[i])->owner == arena_mine) return slot_holding(mine[i]);
+    if (slot_holding(mine[i])->place == place && slot_owner(slot_holding(mine[i])) == arena_mine) return slot_holding(mine[i]);
   harness_fail(__FILE__, __LINE__, "no slot in place %d", (int)place);
 }
 
 static struct slot *an_orphan(void) {
   for (size_t i = 1; i < COUNT; i += 2)
-    if (slot_holding(theirs[i])->owner == &orphanage) return slot_holding(theirs[i]);
+    if (slot_owner(slot_holding(theirs[i])) == &orphanage) return slot_holding(theirs[i]);
   harness_fail(__FILE__, __LINE__, "no orphan");
 }
 
@@ -75,6 +76,13 @@ static void break_a2(void) { slot_list_remove(&arena_mine->full, mine_in(PLACE_F
 static void break_a3(void) { mine_in(PLACE_LISTED)->free = NULL; }
 static void break_a4(void) { arena_mine->fresh[block_class_of(SIZE)] = NULL; }
 static void break_a5(void) { arenas.all->life == ARENA_IDLE ? (arenas.all->full.first = 1) : (arenas.all->next->full.first = 1); }
+static void break_a6(void) {
+  struct slot *slot = mine_in(PLACE_LISTED);
+  struct block *free = slot->free;
+  park_put(arena_mine, slot);
+  CHECK_EQ(bm_check(), 0);
+  slot->free = free;
+}
 static void break_r1(void) {
   free(theirs[1]); /* waits in a batch of this thread's */
   CHECK_EQ(*slot_state(slot_holding(theirs[1]), (uintptr_t)theirs[1]), BLOCK_REMOTE);
@@ -99,8 +107,8 @@ static const struct {
     {"violated: F1 ", break_f1}, {"violated: F2 ", break_f2}, {"violated: F3 ", break_f3}, {"violated: L1 ", break_l1},
     {"violated: L2 ", break_l2}, {"violated: S1 ", break_s1}, {"violated: S2 ", break_s2}, {"violated: S3 ", break_s3},
     {"violated: S4 ", break_s4}, {"violated: A1 ", break_a1}, {"violated: A2 ", break_a2}, {"violated: A3 ", break_a3},
-    {"violated: A4 ", break_a4}, {"violated: A5 ", break_a5}, {"violated: R1 ", break_r1}, {"violated: R3 ", break_r3},
-    {"violated: P1 ", break_p1}, {"violated: P2 ", break_p2},
+    {"violated: A4 ", break_a4}, {"violated: A5 ", break_a5}, {"violated: A6 ", break_a6}, {"violated: R1 ", break_r1},
+    {"violated: R3 ", break_r3}, {"violated: P1 ", break_p1}, {"violated: P2 ", break_p2},
 };
 
 TEST_IF(NEEDS_EXACT, "the walker is content, and then names each invariant that is broken on purpose") {

@@ -16,6 +16,7 @@ int __real_sys_munmap(void *address, size_t bytes);
 void *__real_sys_mremap(void *address, size_t old_bytes, size_t new_bytes, int flags);
 int __real_sys_madvise(void *address, size_t bytes, int advice);
 int __real_sys_mprotect(void *address, size_t bytes, int protection);
+int __real_sys_membarrier(int command);
 int __real_pthread_key_create(pthread_key_t *key, void (*destructor)(void *));
 int __real_pthread_setspecific(pthread_key_t key, const void *value);
 int __real_clone(int (*body)(void *), void *stack, int flags, void *argument, ...);
@@ -26,6 +27,7 @@ int __wrap_sys_munmap(void *address, size_t bytes);
 void *__wrap_sys_mremap(void *address, size_t old_bytes, size_t new_bytes, int flags);
 int __wrap_sys_madvise(void *address, size_t bytes, int advice);
 int __wrap_sys_mprotect(void *address, size_t bytes, int protection);
+int __wrap_sys_membarrier(int command);
 int __wrap_pthread_key_create(pthread_key_t *key, void (*destructor)(void *));
 int __wrap_pthread_setspecific(pthread_key_t key, const void *value);
 int __wrap_clone(int (*body)(void *), void *stack, int flags, void *argument, ...);
@@ -115,6 +117,12 @@ int __wrap_sys_mprotect(void *address, size_t bytes, int protection) {
   if (fails(WRAPPED_MPROTECT)) return -1;
   interrupt(WRAPPED_MPROTECT);
   return __real_sys_mprotect(address, bytes, protection);
+}
+
+int __wrap_sys_membarrier(int command) {
+  if (fails(WRAPPED_MEMBARRIER)) return -1;
+  interrupt(WRAPPED_MEMBARRIER);
+  return __real_sys_membarrier(command);
 }
 
 int __wrap_pthread_key_create(pthread_key_t *key, void (*destructor)(void *)) {

@@ -17,7 +17,8 @@ enum wrapped_call {
   WRAPPED_KEY = 32,    /* pthread_key_create, pthread_setspecific */
   WRAPPED_CLONE = 64,  /* clone(), for the thread that purges */
   WRAPPED_MPROTECT = 128,
-  WRAPPED_ALL = 255
+  WRAPPED_MEMBARRIER = 256,
+  WRAPPED_ALL = 511
 };
 
 /* From now on count the calls of these kinds, and let those from number `from` on (counted

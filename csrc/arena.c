@@ -1,7 +1,8 @@
 /* arena.c: one thread's slots and its stock of free blocks.
  *
  * Small requests are served from a stock: the whole free list of one slot, taken in O(1).
- * Freed blocks go onto the list of their slot. Of a slot's frees the arena hears only when
+ * Freed blocks go onto the list of their slot, those of the slot that is served from into the stock, so that the warmest comes
+ * first. Of a slot's frees the arena hears only when
  * the slot's countdown runs out: in PLACE_FULL after a few (the slot is offered again), in
  * PLACE_LISTED whenever half of what is out has come back, at last at zero (the slot goes back).
  *
@@ -32,7 +33,7 @@
 #include "remote.h"
 #include "slot.h"
 
-/* A current slot's countdown never runs out. */
+/* A current slot's countdown hardly ever runs out, and then means nothing. */
 #define COUNTDOWN_NEVER (1u << 30)
 
 /* ---- The slots of an arena ------------------------------------------------------- */
@@ -46,7 +47,10 @@ void arena_release_slot(struct slot *slot) {
 
 void arena_sync(struct arena *arena, struct slot *slot) {
   uint32_t returned = slot_returned(slot);
-  slot->used = (uint16_t)(slot->used - returned);
+  if (slot_feeds_stock(slot))
+    arena->handed += returned;
+  else
+    slot->used = (uint16_t)(slot->used - returned);
   arena->returned += returned;
   slot->countdown_from = slot->countdown;
 }
@@ -80,6 +84,7 @@ void arena_unlink_slot(struct arena *arena, struct slot *slot) {
   if (slot->place == PLACE_FULL) slot_list_remove(&arena->full, slot);
   if (slot->place == PLACE_LISTED) slot_list_remove(&arena->listed[slot->class], slot);
   if (arena->blocks[slot->class].current == slot) arena->blocks[slot->class].current = NULL;
+  slot->list = &slot->free;
   if (arena->fresh[slot->class] == slot) arena->fresh[slot->class] = NULL;
 }
 
@@ -158,6 +163,10 @@ void arena_tick(struct arena *arena) {
 static NOINLINE void small_event(struct arena *arena, struct slot *slot) {
   arena->now = os_now_ms();
   arena_sync(arena, slot);
+  if (slot->place == PLACE_CURRENT) {
+    await(slot, COUNTDOWN_NEVER); /* so many there were */
+    return;
+  }
   int parked = !slot_is_open_to(slot, arena);
   if (parked) park_end(arena, slot);
   if (arena_settle(arena, slot) && parked && slot_is_open_to(slot, arena)) park_put(arena, slot);
@@ -175,8 +184,8 @@ void arena_put(struct arena *arena, struct slot *slot, struct block *block) {
   /* relaxed: whoever sweeps a parked slot may look. */
   __atomic_store_n(slot_state(slot, (uintptr_t)block), BLOCK_FREE, __ATOMIC_RELAXED);
   if (LIKELY(slot_is_open_to(slot, arena))) {
-    guard_link(block, slot->free);
-    slot->free = block;
+    guard_link(block, *slot->list);
+    *slot->list = block;
   } else {
     park_note(arena, slot);
   }
@@ -222,22 +231,6 @@ static int carve(struct arena *arena, struct slot *slot) {
   return hand_out(arena, slot, block, count);
 }
 
-/* Few blocks came back, time and again: the class is short of blocks by a few. */
-static int is_short(struct arena *arena, const struct slot *slot) {
-  uint32_t count = (uint32_t)slot->fresh - slot->purged - slot->used;
-  if (LIKELY(count >= SHORT_TAKE) || arena->fresh[slot->class] != slot || block_classes[slot->class].size > SMALL_MAX)
-    return 0;
-  if (++arena->short_takes < SHORT_TAKES) return 0;
-  arena->short_takes = 0;
-  return 1;
-}
-
-int arena_take(struct arena *arena, struct slot *slot) {
-  arena_sync(arena, slot);
-  await(slot, COUNTDOWN_NEVER);
-  return UNLIKELY(is_short(arena, slot)) ? carve(arena, slot) : hand_out_list(arena, slot);
-}
-
 /* Make `slot`, on no list, the one its class is served from. */
 static void set_current(struct arena *arena, struct slot *slot) {
   struct stock *stock = &arena->blocks[slot->class];
@@ -245,12 +238,16 @@ static void set_current(struct arena *arena, struct slot *slot) {
   if (old == slot) return;
   if (old != NULL) {
     arena_sync(arena, old);
+    old->list = &old->free;
     set_full(arena, old);
   }
   slot->place = PLACE_CURRENT;
   stock->current = slot;
   stock->reciprocal = slot->reciprocal;
-  if (!block_is_medium(slot->class)) stock->states = slot->states;
+  if (!block_is_medium(slot->class)) {
+    stock->states = slot->states;
+    slot->list = &stock->first;
+  }
   await(slot, COUNTDOWN_NEVER);
 }
 
@@ -323,9 +320,8 @@ int arena_refill(struct arena *arena, unsigned class) {
     remote_drain(arena);
     if (arena->blocks[class].first != NULL) return 1; /* a medium block came home */
     slot = arena->blocks[class].current;
-    if (slot != NULL && slot->free != NULL) return arena_take(arena, slot);
   }
-  if (slot != NULL && slot->purged > 0) return serve(arena, slot);
+  if (slot != NULL && (slot->free != NULL || slot->purged > 0)) return serve(arena, slot);
   uint32_t listed = arena->listed[class].first;
   if (listed != 0) {
     slot = slot_at(listed);
@@ -394,6 +390,7 @@ void arena_give_all(struct arena *arena) {
     struct slot *slot = arena->blocks[class].current;
     if (slot != NULL) {
       arena->blocks[class].current = NULL;
+      slot->list = &slot->free;
       if (arena->fresh[class] == slot) arena->fresh[class] = NULL;
       orphan_give(slot);
     }

@@ -58,7 +58,6 @@ struct arena {
   uint64_t drained;  /* of those that came back: frees by other threads */
   uint64_t sent;     /* frees of others' blocks by this thread */
   uint64_t large_allocs, large_frees; /* by way of `kept` */
-  uint32_t short_takes; /* refills of fewer than SHORT_TAKE blocks */
   uint32_t events;   /* slow steps since the clock was last read */
   uint32_t now;      /* ms, as last read */
   uint32_t tidied;   /* ms, when the stocks of medium classes were last put back */
@@ -101,8 +100,6 @@ static inline unsigned arena_stock_class(const struct arena *arena, const struct
 
 static inline int arena_is_none(const struct arena *arena) { return arena == &arena_none; }
 
-/* Refill from the current slot of a class, to which blocks came back. Returns 1. */
-int arena_take(struct arena *arena, struct slot *slot);
 /* Set up the table of a zeroed arena. */
 void arena_init(struct arena *arena);
 /* Fill the empty stock of the class; 1, or 0 without memory. */

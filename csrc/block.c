@@ -8,7 +8,7 @@
 #include "block.h"
 
 #define CAPACITY(size) ((1u << SLOT_ORDER) / (size))
-#define CLASS(size) { (size), CAPACITY(size), ((UINT64_C(1) << 32) + (size) - 1) / (size) }
+#define CLASS(size) { (size), CAPACITY(size), (uint32_t)(((UINT64_C(1) << 32) + (size) - 1) / (size)) }
 /* The classes in (2^(order - 1), 2^order]. */
 #define EIGHTHS(order) \
   CLASS(5u << ((order) - 3)), CLASS(6u << ((order) - 3)), CLASS(7u << ((order) - 3)), CLASS(1u << (order))

@@ -13,7 +13,7 @@
 #include <stdint.h>
 
 /* State bytes that a slot's own bookkeeping has room for; for more blocks there is states.c. */
-#define INLINE_STATES 64u
+#define INLINE_STATES 52u
 
 #define SMALL_CLASS_COUNT 16u
 #define CLASS_COUNT 39u
@@ -39,7 +39,7 @@ enum block_state {
 struct block_class {
   uint32_t size;       /* bytes of a block */
   uint32_t capacity;   /* blocks in a slot */
-  uint64_t reciprocal; /* ceil(2^32 / size) */
+  uint32_t reciprocal; /* ceil(2^32 / size) */
 };
 
 extern HIDDEN const struct block_class block_classes[CLASS_COUNT];

@@ -72,14 +72,6 @@
 #ifndef CARVE_WARM
 #define CARVE_WARM 16384u
 #endif
-/* After so many refills of fewer than SHORT_TAKE blocks more are carved, though some are free: a program that
- * always needs nearly all of them would refill at every request. */
-#ifndef SHORT_TAKES
-#define SHORT_TAKES 32u
-#endif
-#ifndef SHORT_TAKE
-#define SHORT_TAKE 4u
-#endif
 /* Slots of classes from this size on that turn out to be free are recut before a new one is taken. */
 #ifndef RECUT_MIN
 #define RECUT_MIN 4096u

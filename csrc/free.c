@@ -81,8 +81,9 @@ void bm_free(void *address) {
   }
   struct block *block = address;
   if (UNLIKELY(!release(slot, block))) bad_block(slot, address);
-  block->next = slot->free;
-  slot->free = block;
+  struct block **list = slot->list;
+  block->next = *list;
+  *list = block;
   if (UNLIKELY(--slot->countdown == 0)) slot_event(slot);
 }
 

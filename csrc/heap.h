@@ -51,25 +51,27 @@ enum slot_place {
  * there, and no bits, may act on it. The rest is the owner's, or heap.lock's while there is none. */
 struct slot {
   uintptr_t owner;         /* the address of its arena, and OWNER_BITS */
+  struct block **list;     /* where a freed block goes: `free`, or the stock that is served from this slot */
   struct block *free;      /* blocks that came back */
-  uint64_t reciprocal;     /* of its class */
   uint8_t *states;         /* one byte a block */
+  uint64_t reciprocal;     /* of its class */
+  uint32_t start_limit;    /* the same: as two operands in memory they spare free() an instruction */
   uint32_t countdown;      /* frees until the owner is told; see arena.c */
   uint32_t countdown_from; /* its value when it was last set */
   uint16_t used;           /* blocks that were out then; slots, in SLOT_LARGE */
   uint16_t in_stock;       /* of those: in the arena's stock of a medium class */
   uint16_t fresh;          /* blocks carved so far, in carving order */
   uint16_t purged;         /* of those: in state BLOCK_PURGED */
-  uint32_t next, prev;     /* slot numbers of list neighbours, 0 for none */
   union {
     uint8_t class; /* in SLOT_CUT */
     uint8_t order; /* log2 bytes, in SLOT_FREE */
   };
-  uint8_t kind;   /* enum slot_kind */
-  uint8_t place;  /* enum slot_place, in SLOT_CUT */
-  uint8_t warm;   /* 1 if the slot's pages were there when it was cut */
-  uint32_t stamp; /* ms when it last gave a block, or was freed */
+  uint8_t kind;  /* enum slot_kind */
+  uint8_t place; /* enum slot_place, in SLOT_CUT */
+  uint8_t warm;  /* 1 if the slot's pages were there when it was cut */
   uint8_t inline_states[INLINE_STATES];
+  uint32_t next, prev; /* slot numbers of list neighbours, 0 for none */
+  uint32_t stamp;      /* ms when it last gave a block, or was freed */
 };
 
 static_assert(sizeof(struct slot) == 2 * CACHE_LINE, "a slot's bookkeeping is two cache lines");

@@ -46,13 +46,9 @@ static void *try_class(unsigned class) {
   return address;
 }
 
-static NOINLINE void *alloc_slow(unsigned class) {
-  struct arena *arena = arena_mine;
-  struct stock *stock = &arena->blocks[class];
-  if (stock->current != NULL && stock->current->free != NULL) {
-    arena_take(arena, stock->current);
-    return pop(stock, class);
-  }
+/* The stock is empty. */
+static NOINLINE void *alloc_slow(struct stock *stock) {
+  unsigned class = arena_stock_class(arena_mine, stock);
   void *address = try_class(class);
   if (LIKELY(address != NULL)) return address;
   reclaim();
@@ -63,7 +59,7 @@ static NOINLINE void *alloc_slow(unsigned class) {
 static inline void *alloc_medium(unsigned class) {
   struct stock *stock = &arena_mine->blocks[class];
   struct block *block = stock->first;
-  if (UNLIKELY(block == NULL)) return alloc_slow(class);
+  if (UNLIKELY(block == NULL)) return alloc_slow(stock);
   return alloc_pop_medium(stock, block);
 }
 
@@ -71,7 +67,7 @@ void *alloc_class(unsigned class) {
   if (block_is_medium(class)) return alloc_medium(class);
   struct stock *stock = &arena_mine->blocks[class];
   struct block *block = stock->first;
-  if (UNLIKELY(block == NULL)) return alloc_slow(class);
+  if (UNLIKELY(block == NULL)) return alloc_slow(stock);
   return alloc_pop(stock, block);
 }
 
@@ -109,7 +105,7 @@ void *bm_malloc(size_t size) {
   if (UNLIKELY(size > SMALL_MAX)) return malloc_medium(size);
   struct stock *stock = arena_small_stock(arena, size);
   struct block *block = stock->first;
-  if (UNLIKELY(block == NULL)) return alloc_slow(arena_stock_class(arena, stock));
+  if (UNLIKELY(block == NULL)) return alloc_slow(stock);
   return alloc_pop(stock, block);
 }
 

@@ -29,7 +29,8 @@ int slot_cut(struct slot *slot, unsigned class, struct arena *arena) {
   slot->states = states;
   slot->class = (uint8_t)class;
   slot->free = NULL;
-  slot->reciprocal = shape->reciprocal;
+  slot->list = &slot->free;
+  slot->reciprocal = slot->start_limit = shape->reciprocal;
   slot->fresh = slot->purged = 0;
   slot->used = slot->in_stock = 0;
   slot->next = slot->prev = 0;
@@ -136,11 +137,13 @@ uint32_t slot_relink(struct slot *slot) {
 void slot_rebuild(struct slot *slot) {
   if (BM_UNCHECKED) { /* as above: what was free is lost to the child */
     slot->free = NULL;
+    slot->list = &slot->free;
     slot->used = slot->fresh;
     slot->in_stock = 0;
     return;
   }
   slot->purged = 0;
+  slot->list = &slot->free;
   for (uint32_t turn = 0; turn < slot_capacity(slot); turn++) {
     uint32_t index = slot_index(slot, turn);
     if (turn >= slot->fresh)

@@ -39,7 +39,7 @@ static inline uint64_t slot_product(const struct slot *slot, uintptr_t address) 
   return (uint64_t)(uint16_t)address * slot->reciprocal;
 }
 static inline int slot_is_start(const struct slot *slot, uint64_t product) {
-  return (uint32_t)product < (uint32_t)slot->reciprocal;
+  return (uint32_t)product < slot->start_limit;
 }
 static inline uint8_t *slot_state_at(const struct slot *slot, uint64_t product) {
   return slot->states + (product >> 32);
@@ -60,6 +60,9 @@ static inline uint8_t slot_state_of(const struct slot *slot, uint32_t index) {
 static inline uint32_t slot_returned(const struct slot *slot) {
   return slot->countdown_from - slot->countdown;
 }
+
+/* 1 if they are in the stock of a small class, and so used to the slot. */
+static inline int slot_feeds_stock(const struct slot *slot) { return slot->list != &slot->free; }
 
 static inline void slot_set_countdown(struct slot *slot, uint32_t frees) {
   slot->countdown = slot->countdown_from = frees;

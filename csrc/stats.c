@@ -22,7 +22,8 @@
 
 /* What one arena, or all slots without one, come to. */
 struct sums {
-  uint64_t slots, used_blocks, used_bytes, free_blocks, free_bytes, untold_frees;
+  uint64_t slots, used_blocks, used_bytes, free_blocks, free_bytes;
+  uint64_t untold_frees, untold_recycled; /* of blocks; of those: into a stock */
 };
 
 static void add_cut(struct sums *sums, const struct slot *slot) {
@@ -36,6 +37,7 @@ static void add_cut(struct sums *sums, const struct slot *slot) {
   sums->free_blocks += free;
   sums->free_bytes += free * class->size;
   sums->untold_frees += slot_returned(slot);
+  if (slot_feeds_stock(slot)) sums->untold_recycled += slot_returned(slot);
 }
 
 static void add_whole(struct sums *sums, const struct slot *slot) {
@@ -91,7 +93,7 @@ void bm_stats(struct bm_stats *out) {
   out->arenas = arenas.count;
   for (const struct arena *arena = first_arena(); arena != NULL; arena = arena->next)
     out->arenas_abandoned += arena->life == ARENA_IDLE;
-  out->alloc_requests += heap.large_allocs + huge.allocs;
+  out->alloc_requests += sums.untold_recycled + heap.large_allocs + huge.allocs;
   out->free_requests += sums.untold_frees + heap.large_frees + huge.frees;
   out->mmapped_regions = huge.live;
   out->mmapped_bytes = huge.live_bytes;

@@ -135,15 +135,14 @@ static void tidy_slot(struct arena *arena, struct slot *slot) {
   }
 }
 
-static void tidy(struct arena *arena) {
-  for (unsigned class = 0; class < CLASS_COUNT; class++) {
-    if (block_is_medium(class)) medium_return(arena, class);
-    uint32_t next;
-    for (uint32_t number = arena->listed[class].first; number != 0; number = next) {
-      struct slot *slot = slot_at(number);
-      next = slot->next;
-      tidy_slot(arena, slot);
-    }
+/* One class at a time, and of that so many slots, those that were listed first, so that no request waits for long. */
+static void tidy(struct arena *arena, unsigned class) {
+  if (block_is_medium(class)) medium_return(arena, class);
+  uint32_t next, left = TIDY_SLOTS;
+  for (uint32_t number = arena->listed[class].first; number != 0 && left > 0; number = next, left--) {
+    struct slot *slot = slot_at(number);
+    next = slot->next;
+    tidy_slot(arena, slot);
   }
 }
 
@@ -157,7 +156,8 @@ void arena_tick(struct arena *arena) {
   purge_tick(arena->now);
   if (arena->now - arena->tidied < TIDY_MS) return;
   arena->tidied = arena->now;
-  tidy(arena);
+  tidy(arena, arena->tidy_class);
+  arena->tidy_class = (uint8_t)((arena->tidy_class + 1) % CLASS_COUNT);
 }
 
 static NOINLINE void small_event(struct arena *arena, struct slot *slot) {

@@ -46,6 +46,7 @@ struct arena {
   struct stock blocks[CLASS_COUNT];     /* the free blocks by class: malloc's first look */
   uint16_t step_stock[SMALL_STEP_COUNT]; /* where in this struct the stock for a request of 16-byte steps is */
   uint8_t life;                        /* enum arena_life; written under arenas.lock */
+  uint8_t tidy_class;                  /* the class to be looked through next */
   uint32_t number;                     /* from 1; 0 is the orphanage */
   struct slot *fresh[CLASS_COUNT];     /* the slot that is not carved to its end */
   struct slot_list listed[CLASS_COUNT]; /* slots with free blocks, oldest first */
@@ -60,7 +61,7 @@ struct arena {
   uint64_t large_allocs, large_frees; /* by way of `kept` */
   uint32_t events;   /* slow steps since the clock was last read */
   uint32_t now;      /* ms, as last read */
-  uint32_t tidied;   /* ms, when the stocks of medium classes were last put back */
+  uint32_t tidied;   /* ms, when a class's slots were last looked through for idle ones */
   uint32_t flushed;  /* ms, when out[] was last sent for its age */
   uint32_t batch_count;
   struct batch *batches;               /* empty ones in store (remote.c) */

@@ -92,9 +92,12 @@
 #define REMOTE_FLUSH_MS 50u
 #endif
 
-/* A thread looks for idle slots so often (ms), if it allocates. */
+/* A thread that allocates looks for idle slots of one class after another, so often (ms), so many of them at a time. */
 #ifndef TIDY_MS
-#define TIDY_MS 200u
+#define TIDY_MS 5u
+#endif
+#ifndef TIDY_SLOTS
+#define TIDY_SLOTS 128u
 #endif
 /* Of those that were swept one is given to the orphanage, where its rest serves any thread, once no more than one in ORPHAN_DIVISOR
  * of its blocks is used. */

@@ -221,10 +221,9 @@ static int hand_out_list(struct arena *arena, struct slot *slot) {
 
 static int carve(struct arena *arena, struct slot *slot) {
   uint32_t size = block_classes[slot->class].size;
-  uint32_t bytes = slot->fresh * size;
+  uint32_t bytes = slot->fresh * size, most = slot->warm && size <= SMALL_MAX ? CARVE_WARM : CARVE_MAX;
   if (bytes < CARVE_MIN) bytes = CARVE_MIN;
-  if (bytes > CARVE_MAX) bytes = CARVE_MAX;
-  if (slot->warm && size <= SMALL_MAX) bytes = CARVE_WARM;
+  if (bytes > most) bytes = most;
   struct block *block;
   uint32_t count = slot_carve(slot, bytes > size ? bytes / size : 1, &block);
   if (slot->fresh == slot_capacity(slot)) arena->fresh[slot->class] = NULL;

@@ -30,9 +30,9 @@ static inline void *alloc_pop(struct stock *stock, struct block *block) {
   KEEP_AS_RESULT(block);
   struct block *next = guard_next(block);
   stock->first = next;
+#if !BM_UNCHECKED
   /* It may have been freed long ago; the next request of the class reads and then uses it. */
   __builtin_prefetch(next, 1);
-#if !BM_UNCHECKED
   uint64_t index = (uint64_t)(uint16_t)(uintptr_t)block * stock->reciprocal >> 32;
   stock->states[index] = BLOCK_USED;
 #endif

@@ -221,8 +221,10 @@ static int hand_out_list(struct arena *arena, struct slot *slot) {
 
 static int carve(struct arena *arena, struct slot *slot) {
   uint32_t size = block_classes[slot->class].size;
-  uint32_t bytes = slot->fresh * size, most = slot->warm && size <= SMALL_MAX ? CARVE_WARM : CARVE_MAX;
-  if (bytes < CARVE_MIN) bytes = CARVE_MIN;
+  uint32_t bytes = slot->fresh * size;
+  int is_cheap = slot->warm && size <= SMALL_MAX;
+  uint32_t least = is_cheap ? CARVE_MAX : CARVE_MIN, most = is_cheap ? CARVE_WARM : CARVE_MAX;
+  if (bytes < least) bytes = least;
   if (bytes > most) bytes = most;
   struct block *block;
   uint32_t count = slot_carve(slot, bytes > size ? bytes / size : 1, &block);

@@ -44,7 +44,7 @@ struct outgoing {
 /* Written by its thread alone, but for `remote`, `life` and `next_idle`. */
 struct arena {
   struct stock blocks[CLASS_COUNT];     /* the free blocks by class: malloc's first look */
-  uint16_t step_stock[SMALL_STEP_COUNT]; /* where in this struct the stock for a request of 16-byte steps is */
+  uint16_t step_stock[SMALL_STEP_COUNT]; /* where in this struct the stock for a request is, by steps */
   uint8_t life;                        /* enum arena_life; written under arenas.lock */
   uint8_t tidy_class;                  /* the class to be looked through next */
   uint32_t number;                     /* from 1; 0 is the orphanage */
@@ -93,7 +93,7 @@ extern HIDDEN __thread struct arena *arena_mine __attribute__((tls_model("initia
 
 /* The stock that serves a request of at most SMALL_MAX bytes. */
 static inline struct stock *arena_small_stock(struct arena *arena, size_t size) {
-  return (struct stock *)((char *)arena + arena->step_stock[(size + 15) >> 4]);
+  return (struct stock *)((char *)arena + arena->step_stock[block_step(size)]);
 }
 static inline unsigned arena_stock_class(const struct arena *arena, const struct stock *stock) {
   return (unsigned)(stock - arena->blocks);

@@ -17,7 +17,10 @@
 
 #define SMALL_CLASS_COUNT 16u
 #define CLASS_COUNT 39u
-#define SMALL_STEP_COUNT (SMALL_MAX / 16u + 1u)
+/* log2: the tables of classes have an entry for each step of so many bytes; in the unchecked build for each byte, which makes them 2 KiB
+ * long and spares malloc() two instructions. */
+#define STEP_ORDER (BM_UNCHECKED ? 0u : 4u)
+#define SMALL_STEP_COUNT ((SMALL_MAX >> STEP_ORDER) + 1u)
 
 /* What a free block holds. */
 struct block {
@@ -43,23 +46,37 @@ struct block_class {
 };
 
 extern HIDDEN const struct block_class block_classes[CLASS_COUNT];
-#define TIMES2(c) c, c
-#define TIMES4(c) TIMES2(c), TIMES2(c)
-#define TIMES8(c) TIMES4(c), TIMES4(c)
-#define TIMES16(c) TIMES8(c), TIMES8(c)
+#define TIMES2(...) __VA_ARGS__, __VA_ARGS__
+#define TIMES4(...) TIMES2(__VA_ARGS__), TIMES2(__VA_ARGS__)
+#define TIMES8(...) TIMES4(__VA_ARGS__), TIMES4(__VA_ARGS__)
+#define TIMES16(...) TIMES8(__VA_ARGS__), TIMES8(__VA_ARGS__)
 
-/* The initialiser of a table by 16-byte steps of what F makes of the class that holds them. */
-#if BM_PLAIN_BUDDY
-#define BLOCK_STEPS(F) \
-  {TIMES2(F(0)), F(1), TIMES2(F(3)), TIMES4(F(6)), TIMES8(F(9)), TIMES16(F(12)), TIMES16(F(15)), TIMES16(F(15))}
+/* The entries of 16 bytes. */
+#if BM_UNCHECKED
+#define OF_STEP(c) TIMES16(c)
 #else
-#define BLOCK_STEPS(F)                                                                                          \
-  {TIMES2(F(0)),  F(1),         F(2),          F(3),          F(4),          F(5),          TIMES2(F(6)),  \
-   TIMES2(F(7)),  TIMES2(F(8)), TIMES4(F(9)),  TIMES4(F(10)), TIMES4(F(11)), TIMES8(F(12)), TIMES8(F(13)), \
-   TIMES8(F(14)), TIMES16(F(15))}
+#define OF_STEP(c) c
 #endif
 
-/* The class of a request of 16 * step bytes and up to 15 fewer. */
+/* The initialiser of a table by steps of what F makes of the class that holds them. */
+#if BM_PLAIN_BUDDY
+#define BLOCK_STEPS(F)                                                                                     \
+  {F(0),                  OF_STEP(F(0)),          OF_STEP(F(1)),           TIMES2(OF_STEP(F(3))),   \
+   TIMES4(OF_STEP(F(6))), TIMES8(OF_STEP(F(9))),  TIMES16(OF_STEP(F(12))), TIMES16(OF_STEP(F(15))), \
+   TIMES16(OF_STEP(F(15)))}
+#else
+#define BLOCK_STEPS(F)                                                                                   \
+  {F(0),                   OF_STEP(F(0)),          OF_STEP(F(1)),          OF_STEP(F(2)),          \
+   OF_STEP(F(3)),          OF_STEP(F(4)),          OF_STEP(F(5)),          TIMES2(OF_STEP(F(6))),  \
+   TIMES2(OF_STEP(F(7))),  TIMES2(OF_STEP(F(8))),  TIMES4(OF_STEP(F(9))),  TIMES4(OF_STEP(F(10))), \
+   TIMES4(OF_STEP(F(11))), TIMES8(OF_STEP(F(12))), TIMES8(OF_STEP(F(13))), TIMES8(OF_STEP(F(14))), \
+   TIMES16(OF_STEP(F(15)))}
+#endif
+
+/* The step that a request of at most SMALL_MAX bytes falls into. */
+static inline size_t block_step(size_t size) { return (size + (1u << STEP_ORDER) - 1) >> STEP_ORDER; }
+
+/* The class of a request in the step. */
 extern HIDDEN const uint8_t block_step_class[SMALL_STEP_COUNT];
 
 static_assert(sizeof(struct block) <= 1u << MIN_ORDER, "a free block holds its link");
@@ -86,7 +103,7 @@ static inline int block_is_medium(unsigned class) { return class >= SMALL_CLASS_
 
 /* The class of a request of 0 .. SLOT_BLOCK_MAX bytes. */
 static inline unsigned block_class_of(size_t size) {
-  return size <= SMALL_MAX ? block_step_class[(size + 15) >> 4] : block_medium_class(size);
+  return size <= SMALL_MAX ? block_step_class[block_step(size)] : block_medium_class(size);
 }
 
 /* The smallest class whose blocks hold `size` and are aligned to `alignment`, or CLASS_COUNT. */

@@ -68,7 +68,7 @@
 #ifndef CARVE_MAX
 #define CARVE_MAX 4096u
 #endif
-/* In a slot whose pages are there already more at once costs nothing. */
+/* In a slot whose pages are there already twice as much each time costs nothing, from a page up to this. */
 #ifndef CARVE_WARM
 #define CARVE_WARM 16384u
 #endif

@@ -11,7 +11,7 @@ const BUILD = join(ROOT, '.cache/hot-path');
 /** Instructions from the exported name to its ret, both included. */
 const LIMITS = [
   { library: 'libbuddymalloc.so', malloc: 20, free: 28 },
-  { library: 'libbuddymalloc-unchecked.so', malloc: 14, free: 18 },
+  { library: 'libbuddymalloc-unchecked.so', malloc: 12, free: 18 },
 ];
 
 describe.runIf(arch() === 'x64')('the hot paths', () => {

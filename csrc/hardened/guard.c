@@ -34,10 +34,12 @@ void guard_carve(struct block *block, uint32_t size, uint32_t count, int used_be
   }
 }
 
-/* What is left of it are zeros, its old tail, and an old link, which a new one replaces. */
+/* What is left of it are zeros, its old tail, and an old link, which a new one replaces. The guard before the slot's first
+ * block is never handed out, and its tail went with the page of that block. */
 void guard_unpurge(struct block *block, uint32_t size) {
-  uint64_t *tail = pattern_tail(block, size);
+  uint64_t *tail = pattern_tail(block, size), *before = (uint64_t *)block - 1;
   pattern_set_tail(tail, pattern_key(tail));
+  if ((uintptr_t)block % SLOT_BYTES == size) pattern_set_tail(before, pattern_key(before));
   /* release: who finds the block not purged any more finds the tail; see verbs.c. */
   __atomic_thread_fence(__ATOMIC_RELEASE);
 }

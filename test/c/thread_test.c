@@ -126,6 +126,39 @@ static _Noreturn void *churn_until_cancelled(void *argument) {
   for (;; pthread_testcancel()) churn(argument);
 }
 
+struct bequest {
+  size_t size;
+  void *last;
+};
+
+/* Allocate blocks, and leave all but the last one free. */
+static void *bequeath(void *argument) {
+  enum { COUNT = 12 };
+  struct bequest *bequest = argument;
+  void *blocks[COUNT];
+  for (size_t i = 0; i < COUNT; i++) CHECK((blocks[i] = malloc(bequest->size)) != NULL);
+  for (size_t i = 0; i + 1 < COUNT; i++) free(blocks[i]);
+  bequest->last = blocks[COUNT - 1];
+  return NULL;
+}
+
+TEST("blocks on pages that were given back after their thread ended can be allocated and freed again") {
+  enum { COUNT = 40 };
+  void *blocks[COUNT];
+  for (size_t size = 400; size <= 32000; size += size / 3) {
+    struct bequest bequest = {size, NULL};
+    pthread_t thread;
+    CHECK_EQ(pthread_create(&thread, NULL, bequeath, &bequest), 0);
+    CHECK_EQ(pthread_join(thread, NULL), 0);
+    malloc_trim(0);
+    for (size_t i = 0; i < COUNT; i++) CHECK((blocks[i] = malloc(size)) != NULL);
+    CHECK_EQ(door_check(), 0);
+    for (size_t i = 0; i < COUNT; i++) free(blocks[i]);
+    free(bequest.last);
+  }
+  CHECK_EQ(door_check(), 0);
+}
+
 TEST("cancelled threads leave their blocks and the heap in order") {
   CHECK_EQ(sem_init(&started, 0, 0), 0);
   for (unsigned round = 0; round < 10; round++) {

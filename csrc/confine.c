@@ -51,6 +51,9 @@ static int filter_calls(void) {
       LOAD(nr),
       ALLOW(SYS_madvise),
       ALLOW(SYS_munmap),
+#if BM_HARDENED
+      ALLOW(SYS_mprotect), /* guard pages are opened before they go back */
+#endif
       ALLOW(SYS_futex),
       ALLOW(SYS_membarrier),
       ALLOW(SYS_clock_gettime),

@@ -111,6 +111,39 @@ TEST_IF(NEEDS_THREAD, "what is left alone goes back though the program sleeps, a
   CHECK_GE(after.purged_bytes, before.purged_bytes + ((size_t)8 << 20));
 }
 
+/* The mappings of this process. */
+static unsigned count_mappings(void) {
+  static char text[1 << 16];
+  unsigned count = 0;
+  int file = open("/proc/self/maps", O_RDONLY | O_CLOEXEC);
+  CHECK(file >= 0);
+  for (ssize_t length; (length = read(file, text, sizeof text)) > 0;)
+    for (ssize_t i = 0; i < length; i++) count += text[i] == '\n';
+  close(file);
+  return count;
+}
+
+/* Blocks small enough that the arena keeps some when they are freed. */
+static void free_kept(void) {
+  enum { COUNT = 40, BYTES = 200 << 10 };
+  void *blocks[COUNT];
+  for (size_t i = 0; i < COUNT; i++) memset(blocks[i] = malloc(BYTES), 1, BYTES);
+  for (size_t i = 0; i < COUNT; i++) free(blocks[i]);
+}
+
+TEST_IF(NEEDS_THREAD, "large blocks that an arena kept go back whole, round after round") {
+  enum { ROUNDS = 8 };
+  int thread = 0;
+  unsigned first = 0;
+  set_delay(1);
+  for (unsigned round = 0; round < ROUNDS; round++) {
+    free_kept();
+    while (count_threads(&thread) > 1) sched_yield();
+    if (round == 1) first = count_mappings();
+  }
+  CHECK_LE(count_mappings(), first + 2);
+}
+
 TEST_IF(NEEDS_THREAD, "a program of one thread has one when it forks, before, after, and in the child") {
   int thread = 0;
   set_delay(3000);

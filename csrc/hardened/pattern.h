@@ -67,17 +67,24 @@ static inline uint64_t pattern_get_tail(const uint64_t *tail) { return __atomic_
 /* The mask of the last `bytes` (1 to 7) bytes of a word. */
 static inline uint64_t pattern_last(size_t bytes) { return ~UINT64_C(0) << (64 - 8 * bytes); }
 
+typedef uint64_t pattern_pair __attribute__((vector_size(16), may_alias));
+typedef pattern_pair pattern_words __attribute__((aligned(8)));
+
 /* Fill `slack` bytes that end where `tail` begins. */
 static inline void pattern_fill(uint64_t *tail, uint64_t value, size_t slack) {
-  for (; slack >= 8; slack -= 8) *--tail = value;
+  for (; slack >= 16; slack -= 16) *(pattern_words *)(tail -= 2) = (pattern_pair){value, value};
+  if (slack >= 8) *--tail = value, slack -= 8;
   if (slack > 0) {
     uint64_t mask = pattern_last(slack);
     tail[-1] = (tail[-1] & ~mask) | (value & mask);
   }
 }
 static inline int pattern_is_filled(const uint64_t *tail, uint64_t value, size_t slack) {
-  uint64_t difference = 0;
-  for (; slack >= 8; slack -= 8) difference |= *--tail ^ value;
+  const pattern_pair both = {value, value};
+  pattern_pair all = {0, 0};
+  for (; slack >= 16; slack -= 16) all |= *(const pattern_words *)(tail -= 2) ^ both;
+  uint64_t difference = all[0] | all[1];
+  if (slack >= 8) difference |= *--tail ^ value, slack -= 8;
   if (slack > 0) difference |= (tail[-1] ^ value) & pattern_last(slack);
   return difference == 0;
 }
@@ -103,15 +110,13 @@ static inline size_t pattern_request(const struct block *block, uint32_t size) {
   return size - slack;
 }
 
-/* 1 if the word before a block is a tail of a block of `size` bytes, free or used. */
-static inline int pattern_is_tail(const uint64_t *tail, uint32_t size) {
-  uint64_t mixed = pattern_get_tail(tail) ^ pattern_key(tail);
-  return (mixed & ~PATTERN_SLACK) == 0 && pattern_collect(mixed) <= size;
+/* 1 if the word before a block is a tail, of a free block or a used one; an underflow reaches its other bytes first. */
+static inline int pattern_is_tail(const uint64_t *tail) {
+  return ((pattern_get_tail(tail) ^ pattern_key(tail)) & ~PATTERN_SLACK) == 0;
 }
 
 /* ---- Free blocks ---------------------------------------------------------------------------- */
 
-typedef uint64_t pattern_pair __attribute__((vector_size(16), may_alias));
 /* Up to here a loop is faster than a call. */
 #define PATTERN_SHORT 256u
 

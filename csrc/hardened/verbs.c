@@ -86,9 +86,9 @@ static inline size_t request_of(const struct block *block, uint32_t size) {
 
 /* The tail before the block is none. It is no fault if the pages of the block before were purged; and since that may just
  * have happened, or ended, the tail is read again after the state. */
-static NOINLINE void look_again(const struct block *block, const uint8_t *state, uint32_t size) {
+static NOINLINE void look_again(const struct block *block, const uint8_t *state) {
   if (__atomic_load_n(state - 1, __ATOMIC_ACQUIRE) == BLOCK_PURGED) return;
-  if (!pattern_is_tail((const uint64_t *)block - 1, size)) fatal(FATAL_UNDERFLOW, block);
+  if (!pattern_is_tail((const uint64_t *)block - 1)) fatal(FATAL_UNDERFLOW, block);
 }
 
 static NOINLINE void free_elsewhere(struct slot *slot, void *address) {
@@ -111,7 +111,7 @@ void bm_free(void *address) {
   uint8_t *state = used_state(slot, block);
   uint32_t size = block_classes[slot->class].size;
   request_of(block, size);
-  if (UNLIKELY(!pattern_is_tail((const uint64_t *)block - 1, size))) look_again(block, state, size);
+  if (UNLIKELY(!pattern_is_tail((const uint64_t *)block - 1))) look_again(block, state);
   if (LIKELY(owner == arena))
     *state = BLOCK_QUARANTINED;
   else if (__atomic_exchange_n(state, BLOCK_QUARANTINED, __ATOMIC_RELAXED) != BLOCK_USED)

@@ -297,7 +297,8 @@ static struct slot *recut(struct arena *arena) {
 
 static struct slot *new_slot(struct arena *arena, unsigned class) {
   struct slot *slot = recut(arena);
-  if (slot == NULL && arena->kept_slots > 0) large_drop_all(arena); /* memory that is there, before any that is not */
+  /* Memory that is there, before any that is not. */
+  if (!BM_HARDENED && slot == NULL && arena->kept_slots > 0) large_drop_all(arena);
   lock_acquire(&heap.lock);
   if (slot != NULL)
     slot_uncut(slot);

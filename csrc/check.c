@@ -183,8 +183,11 @@ static void check_arenas(void) {
   for (const struct arena *arena = arenas.all; arena != NULL; arena = arena->next) {
     for (uint32_t i = 0; i < KEPT_SLOTS_MAX; i++) {
       const struct slot *kept = arena->kept[i];
-      expect(kept == NULL || (kept->kind == SLOT_KEPT && kept->used == i + 1), "L2 what an arena keeps is a kept block", kept);
       expect(kept == NULL || arena->life != ARENA_IDLE, "A5 an idle arena owns nothing", arena);
+      for (uint32_t count = 0; kept != NULL && count <= KEPT_TOTAL_MAX; count++) {
+        expect(kept->kind == SLOT_KEPT && kept->used == i + 1, "L2 what an arena keeps is a kept block", kept);
+        kept = BM_HARDENED && kept->next != 0 ? slot_at(kept->next) : NULL;
+      }
     }
     for (unsigned class = SMALL_CLASS_COUNT; class < CLASS_COUNT; class++) check_medium(arena, class);
     if (arena->life != ARENA_IDLE) continue;

@@ -34,6 +34,8 @@ void guard_unpurge(struct block *block, uint32_t size);
 void guard_forked(struct block *block, uint32_t size);
 /* Fatal damage in a slot that is not free: the number of blocks whose guard is broken, each reported. */
 int guard_check(const struct slot *slot, void (*report)(const char *invariant, const void *address));
+/* Zero memory for a large block, and keep pages absent that are. */
+void guard_large_zero(void *address, size_t bytes);
 /* A large block was just made of slots, without guard pages; and is about to become slots again: 0 if it cannot. */
 void guard_large_made(struct slot *slot);
 int guard_large_unmade(struct slot *slot);
@@ -60,6 +62,7 @@ static inline void guard_forked(struct block *block, uint32_t size) { (void)bloc
 static inline int guard_check(const struct slot *slot, void (*report)(const char *invariant, const void *address)) {
   return (void)slot, (void)report, 0;
 }
+static inline void guard_large_zero(void *address, size_t bytes) { (void)address, (void)bytes; }
 static inline void guard_large_made(struct slot *slot) { (void)slot; }
 static inline int guard_large_unmade(struct slot *slot) { return (void)slot, 1; }
 static inline void guard_flush(struct arena *arena) { (void)arena; }

@@ -3,10 +3,13 @@
  * The arena that frees one keeps it until it frees the next of its size, or too much is kept, so that a program that
  * takes and gives the same sizes again and again needs no lock.
  *
+ * The hardened build keeps several of a size, linked by `next`, since to make one costs it several system calls.
+ *
  * Owner:     heap.lock; a block's `kind` and `used` are also written by whoever has the block.
  * Invariant: L1  a block's first slot has kind SLOT_LARGE (or SLOT_KEPT) and `used` slots, of which the
  *                others have kind SLOT_REST; none has an owner.
- *            L2  arena.kept[n - 1] is NULL or a block of n slots of kind SLOT_KEPT; every such block is some arena's.
+ *            L2  arena.kept[n - 1] is NULL or a block of n slots of kind SLOT_KEPT, in the hardened build the first of
+ *                several; every such block is some arena's.
  * Cost:      two or three atomic operations, or chunk_take() and chunk_give(). */
 #include "large.h"
 
@@ -26,6 +29,8 @@ static struct slot *take_kept(struct arena *arena, uint32_t count) {
    * loaded, or NULL. */
   struct slot *slot = __atomic_exchange_n(kept, NULL, __ATOMIC_ACQ_REL);
   if (slot == NULL) return NULL;
+  /* release: as in keep(). */
+  if (BM_HARDENED && slot->next != 0) __atomic_store_n(kept, slot_at(slot->next), __ATOMIC_RELEASE);
   arena->kept_slots -= count;
   arena->large_allocs++;
   __atomic_store_n(&slot->kind, SLOT_LARGE, __ATOMIC_RELAXED);
@@ -46,7 +51,11 @@ static void give(struct slot *slot) {
 
 void large_drop_kept(struct arena *arena, uint32_t count) {
   struct slot *slot = __atomic_exchange_n(&arena->kept[count - 1], NULL, __ATOMIC_ACQ_REL);
-  if (slot != NULL) give(slot);
+  if (!BM_HARDENED && slot != NULL) give(slot);
+  for (uint32_t next; BM_HARDENED && slot != NULL; slot = next == 0 ? NULL : slot_at(next)) {
+    next = slot->next;
+    give(slot);
+  }
 }
 
 void large_drop_all(struct arena *arena) {
@@ -54,15 +63,20 @@ void large_drop_all(struct arena *arena) {
   arena->kept_slots = 0;
 }
 
-/* Keep a block that was freed; returns the one of its size kept until now, or NULL. */
+/* Keep a block that was freed; returns the one of its size kept until now, if one must go, or NULL. */
 static struct slot *keep(struct arena *arena, struct slot *slot) {
   struct slot **kept = &arena->kept[slot->used - 1];
   arena->large_frees++;
-  if (__atomic_load_n(kept, __ATOMIC_RELAXED) != NULL) return __atomic_exchange_n(kept, slot, __ATOMIC_ACQ_REL);
+  if (!BM_HARDENED && __atomic_load_n(kept, __ATOMIC_RELAXED) != NULL)
+    return __atomic_exchange_n(kept, slot, __ATOMIC_ACQ_REL);
   arena->kept_slots += slot->used;
   if (UNLIKELY(arena->kept_slots > KEPT_TOTAL_MAX)) {
     large_drop_all(arena);
     arena->kept_slots = slot->used;
+  }
+  if (BM_HARDENED) {
+    const struct slot *first = __atomic_exchange_n(kept, NULL, __ATOMIC_ACQ_REL);
+    slot->next = first == NULL ? 0 : slot_number(first);
   }
   /* release: whoever takes it sees its kind. Only this thread puts one in where there is none. */
   __atomic_store_n(kept, slot, __ATOMIC_RELEASE);
@@ -77,7 +91,10 @@ static void zero(char *address, size_t size, uint64_t dirty) {
     size_t run = rest == 0 ? CHUNK_SLOTS : (size_t)__builtin_ctzll(rest);
     size_t from = start * SLOT_BYTES, to = (start + run) * SLOT_BYTES;
     if (from >= size) return;
-    os_zero(address + from, (to < size ? to : size) - from);
+    if (BM_HARDENED)
+      guard_large_zero(address + from, to - from);
+    else
+      os_zero(address + from, (to < size ? to : size) - from);
     dirty &= start + run == CHUNK_SLOTS ? 0 : ~UINT64_C(0) << (start + run);
   }
 }

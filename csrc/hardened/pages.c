@@ -1,7 +1,7 @@
 /* pages.c: blocks beyond those of slots, each between two pages that nobody may touch.
  *
- * A large block begins a page after its first slot does, and is followed by another. A huge block ends where the page
- * after it begins, as far as its alignment lets it. What is left of the first and last page of either is filled, as the
+ * A large block begins a page after its first slot does; from the page after it to the end of its last slot nothing can be
+ * touched. A huge block ends where the page after it begins, as far as its alignment lets it. What is left of the first and last page of either is filled, as the
  * slack of other blocks is. How long a block is stands in the slot's entry or in the table of huge blocks,
  * where no block is near. A huge block that is freed is unmapped at once.
  *
@@ -9,8 +9,8 @@
  *
  * Owner:     who has the block.
  * Invariant: K1  what is mapped of a large block that no program has, its guard pages too, is zeros, once it was freed.
- * Cost:      two system calls for a large block, unless the last one freed was as long, and two or more to sweep it
- *            at its allocation and its free; four for a huge one. */
+ * Cost:      of a large block that the arena kept: one system call to see which of its pages are there, one more if its
+ *            length changes, two for its free; of another two more. Four for a huge one. */
 #include "../alloc.h"
 #include "../fatal.h"
 #include "../guard.h"
@@ -27,8 +27,11 @@
 /* In a slot of SLOT_LARGE. */
 #define REQUEST(slot) ((slot)->reciprocal) /* bytes */
 #define END_PAGE(slot) ((slot)->countdown) /* the page after the block, counted from the slot's first; 0 before it is set */
-#define CLOSED(slot) ((slot)->purged)      /* bits: the pages that are guards in fact */
-enum { CLOSED_FIRST = 1, CLOSED_END = 2 };
+#define CLOSED(slot) ((slot)->purged)      /* bits: the guards that are closed in fact */
+#define THERE(slot) ((slot)->inline_states) /* bits: the pages of a freed block that were in memory when it was wiped */
+static_assert(LARGE_MAX / 4096 / 8 <= INLINE_STATES, "a bit for each page of a large block; no page is smaller");
+#define FILL_MIN 32u /* bytes */
+enum { CLOSED_FIRST = 1, CLOSED_END = 2 /* from END_PAGE on */ };
 
 static uint64_t value_for(uintptr_t address) { return pattern_key((const uint64_t *)address); }
 
@@ -40,7 +43,10 @@ static void expect_filled(uintptr_t from, uintptr_t to, uint64_t value, const ch
 
 /* ---- Large blocks -------------------------------------------------------------------------- */
 
-void guard_large_made(struct slot *slot) { END_PAGE(slot) = CLOSED(slot) = 0; }
+void guard_large_made(struct slot *slot) {
+  END_PAGE(slot) = CLOSED(slot) = 0;
+  memset(THERE(slot), 0, sizeof THERE(slot));
+}
 
 /* Freed blocks whose guard pages the system refuses to open: slot numbers, linked by `next`. Any thread pushes, and
  * takes all of them. A page that is opened counts for RLIMIT_DATA, a closed one does not. */
@@ -77,69 +83,110 @@ static int free_stuck(void) {
 static size_t whole_large(size_t size) { return os_round_up(size) + 2 * OS_PAGE; }
 
 static uintptr_t large_end(const struct slot *slot) { return slot_base(slot) + END_PAGE(slot) * OS_PAGE; }
+static uintptr_t slots_end(const struct slot *slot) { return slot_base(slot) + large_usable(slot); }
 
 /* Of so many bytes at a time it is asked which pages are in memory. */
 #define SWEEP_STEP ((size_t)1 << 20)
 
-/* Pages that a program never reached are neither read nor written, so that they stay absent. They are purged all the
- * same, since they may be on swap. The other ones, run by run, go through `visit` until it returns 0; returns what
- * the last one did. */
-static int sweep(uintptr_t from, uintptr_t to, int (*visit)(void *pages, size_t bytes)) {
+struct pages {
+  uintptr_t from;
+  size_t count;
   unsigned char present[SWEEP_STEP / 4096]; /* no page is smaller */
-  for (size_t step; from < to; from += step) {
-    step = to - from < SWEEP_STEP ? to - from : SWEEP_STEP;
-    size_t count = step / OS_PAGE;
-    if (os_present((void *)from, step, present) != 0) memset(present, 1, count);
-    for (size_t first = 0, next; first < count; first = next) {
-      for (next = first + 1; next < count && ((present[next] ^ present[first]) & 1u) == 0;) next++;
-      void *pages = (void *)(from + first * OS_PAGE);
-      size_t bytes = (next - first) * OS_PAGE;
-      if ((present[first] & 1u) == 0 && os_purge(pages, bytes) == 0) continue;
-      if (!visit(pages, bytes)) return 0;
-    }
+};
+
+/* The next pages from `from` on and before `to`; returns where they end. */
+static uintptr_t look(struct pages *pages, uintptr_t from, uintptr_t to) {
+  size_t step = to - from < SWEEP_STEP ? to - from : SWEEP_STEP;
+  pages->from = from;
+  pages->count = step / OS_PAGE;
+  if (os_present((void *)from, step, pages->present) != 0) memset(pages->present, 1, pages->count);
+  return from + step;
+}
+
+/* Zero them. Pages that a program never reached are not written, so that they stay absent; they are purged all the same,
+ * since they may be on swap. One call purges all of them, and what lies between. */
+static void wipe(struct pages *pages) {
+  size_t first = 0, end = pages->count;
+  while (first < end && (pages->present[first] & 1) != 0) first++;
+  while (end > first && (pages->present[end - 1] & 1) != 0) end--;
+  if (first < end && os_purge((void *)(pages->from + first * OS_PAGE), (end - first) * OS_PAGE) == 0)
+    memset(pages->present + first, 0, end - first);
+  else
+    end = first;
+  memset((void *)pages->from, 0, first * OS_PAGE);
+  memset((void *)(pages->from + end * OS_PAGE), 0, (pages->count - end) * OS_PAGE);
+}
+
+void guard_large_zero(void *address, size_t bytes) {
+  struct pages pages;
+  for (uintptr_t from = (uintptr_t)address, to = from + bytes; from < to;) {
+    from = look(&pages, from, to);
+    wipe(&pages);
   }
-  return 1;
 }
 
-static int wipe(void *pages, size_t bytes) {
-  memset(pages, 0, bytes);
-  return 1;
+/* Zero a large block that is freed, and note the pages that stay in memory: they are looked at when it is handed out again. */
+static void wipe_large(struct slot *slot) {
+  struct pages pages;
+  uintptr_t base = slot_base(slot);
+  memset(THERE(slot), 0, sizeof THERE(slot));
+  for (uintptr_t from = base + OS_PAGE, to = large_end(slot); from < to;) {
+    size_t page = (from - base) / OS_PAGE;
+    from = look(&pages, from, to);
+    wipe(&pages);
+    for (size_t i = 0; i < pages.count; i++, page++)
+      THERE(slot)[page / 8] = (uint8_t)(THERE(slot)[page / 8] | (pages.present[i] & 1u) << page % 8);
+  }
 }
 
-static int is_zeros(void *pages, size_t bytes) {
-  const pattern_pair *pair = pages;
+static int is_zeros(const void *memory, size_t bytes) {
+  const pattern_pair *pair = memory;
   pattern_pair all = pattern_any(pair, pair + bytes / sizeof *pair);
   return (all[0] | all[1]) == 0;
 }
 
-/* Fatal if a large block that was freed, and is kept, was written to. */
+/* Fatal if a large block that was freed, and is kept, was written to where its pages were there. */
 static void expect_zeros(const struct slot *slot) {
-  uintptr_t first = slot_base(slot) + OS_PAGE;
-  if (!sweep(first, large_end(slot), is_zeros)) fatal(FATAL_WRITE_AFTER_FREE, (void *)first);
+  const uint8_t *there = THERE(slot);
+  for (size_t page = 1; page < END_PAGE(slot); page++)
+    if ((there[page / 8] >> page % 8 & 1) != 0 && !is_zeros((void *)(slot_base(slot) + page * OS_PAGE), OS_PAGE))
+      fatal(FATAL_WRITE_AFTER_FREE, (void *)(slot_base(slot) + OS_PAGE));
 }
 
-/* Open the page after the block; 0 if the system refuses. */
-static int open_end(struct slot *slot) {
-  if ((CLOSED(slot) & CLOSED_END) == 0) return 1;
-  if (os_open((void *)large_end(slot), OS_PAGE) != 0) return 0;
-  CLOSED(slot) &= (uint16_t)~CLOSED_END;
+static int open_range(uintptr_t from, uintptr_t to) { return from >= to || os_open((void *)from, to - from) == 0; }
+static int close_range(uintptr_t from, uintptr_t to) { return from >= to || os_close((void *)from, to - from) == 0; }
+
+static void set_closed(struct slot *slot, unsigned bit) { CLOSED(slot) = (uint16_t)(CLOSED(slot) | bit); }
+
+/* Have the guard begin at page `end`, or behind it where it does already; 0 if the system refuses to open what lies before. */
+static int move_guard(struct slot *slot, uint32_t end) {
+  uintptr_t old = large_end(slot), new = slot_base(slot) + end * OS_PAGE;
+  if ((CLOSED(slot) & CLOSED_END) == 0) {
+    if (close_range(new, slots_end(slot))) set_closed(slot, CLOSED_END);
+  } else if (new > old) {
+    if (!open_range(old, new)) return 0;
+  } else if (old <= slots_end(slot) - OS_PAGE) {
+    return 1;
+  } else if (!close_range(new, slots_end(slot))) { /* the block was cut shorter */
+    CLOSED(slot) &= (uint16_t)~CLOSED_END;
+  }
+  END_PAGE(slot) = end;
   return 1;
 }
 
-static void close_page(struct slot *slot, uintptr_t page, unsigned bit) {
-  if ((CLOSED(slot) & bit) == 0 && os_close((void *)page, OS_PAGE) == 0) CLOSED(slot) = (uint16_t)(CLOSED(slot) | bit);
+/* What is filled behind a request: the rest of its page, and where that is little, and the guard is not there, the next. */
+static uintptr_t fill_end(const struct slot *slot, size_t size) {
+  uintptr_t end = slot_base(slot) + OS_PAGE + os_round_up(size + FILL_MIN);
+  return end < large_end(slot) ? end : large_end(slot);
 }
 
-/* Set the end of a large block, and fill what is left of its last page. 0 if the old page after it cannot be opened. */
+/* Set the end of a large block, and fill what follows it. 0 if it cannot become longer. */
 static int set_end(struct slot *slot, size_t size) {
   uintptr_t base = slot_base(slot);
-  uint32_t end = (uint32_t)(1 + os_round_up(size) / OS_PAGE);
-  if (END_PAGE(slot) != end && !open_end(slot)) return 0;
-  END_PAGE(slot) = end;
-  close_page(slot, base, CLOSED_FIRST);
-  close_page(slot, large_end(slot), CLOSED_END);
+  if (!move_guard(slot, (uint32_t)(1 + os_round_up(size) / OS_PAGE))) return 0;
+  if ((CLOSED(slot) & CLOSED_FIRST) == 0 && close_range(base, base + OS_PAGE)) set_closed(slot, CLOSED_FIRST);
   REQUEST(slot) = size;
-  fill(base + OS_PAGE + size, large_end(slot), value_for(base + OS_PAGE));
+  fill(base + OS_PAGE + size, fill_end(slot, size), value_for(base + OS_PAGE));
   return 1;
 }
 
@@ -150,11 +197,8 @@ static void *out_of_memory(void) {
 
 static void *take_large(size_t bytes) {
   void *base = large_take_kept(bytes);
-  if (base == NULL) {
-    base = alloc_beyond(bytes, 1, 0);
-    if (base != NULL) sweep((uintptr_t)base, (uintptr_t)base + bytes, wipe);
-    return base;
-  }
+  /* All of its slots: a later one may be longer, and is to find zeros too (K1). */
+  if (base == NULL) return alloc_beyond(block_large_slots(bytes) * SLOT_BYTES, 1, 1);
   expect_zeros(slot_of((uintptr_t)base));
   return base;
 }
@@ -173,27 +217,50 @@ static void find_large(const struct slot *slot, const void *address) {
   uintptr_t base = (uintptr_t)address - OS_PAGE;
   if (base != slot_base(slot)) fatal(large_fault(slot, (uintptr_t)address), address);
   if (slot_kind(slot) != SLOT_LARGE) fatal(large_fault(slot, base), address);
-  expect_filled((uintptr_t)address + REQUEST(slot), large_end(slot), value_for((uintptr_t)address), FATAL_OVERFLOW, address);
+  expect_filled((uintptr_t)address + REQUEST(slot), fill_end(slot, REQUEST(slot)), value_for((uintptr_t)address), FATAL_OVERFLOW, address);
 }
 
 static void free_large(struct slot *slot, void *address) {
   find_large(slot, address);
-  sweep((uintptr_t)address, large_end(slot), wipe);
+  wipe_large(slot);
   large_free(slot, (void *)slot_base(slot));
 }
 
+/* Have the block take the slots after it too; 0, with nothing changed, if it cannot have them. */
+static int take_more(struct slot *slot, size_t bytes) {
+  size_t old_bytes = large_usable(slot);
+  uintptr_t base = slot_base(slot);
+  if (!large_resize(slot, bytes)) return 0;
+  if ((CLOSED(slot) & CLOSED_END) != 0 && !open_range(large_end(slot), base + old_bytes)) {
+    large_resize(slot, old_bytes);
+    return 0;
+  }
+  CLOSED(slot) &= (uint16_t)~CLOSED_END;
+  guard_large_zero((void *)(base + old_bytes), large_usable(slot) - old_bytes);
+  return 1;
+}
+
+/* Open the slots that a block of so many bytes does not need; 0 if the system refuses. */
+static int open_rest(const struct slot *slot, size_t bytes) {
+  uintptr_t rest = slot_base(slot) + block_large_slots(bytes) * SLOT_BYTES;
+  if ((CLOSED(slot) & CLOSED_END) == 0) return 1;
+  return open_range(rest > large_end(slot) ? rest : large_end(slot), slots_end(slot));
+}
+
 static void *resize_large(struct slot *slot, void *address, size_t size) {
-  size_t old_bytes = large_usable(slot), old_size = REQUEST(slot);
-  uintptr_t base = slot_base(slot), old_end = large_end(slot);
-  if (size <= SLOT_BLOCK_MAX - PATTERN_TAIL || whole_large(size) > LARGE_MAX) return NULL;
-  if (!open_end(slot)) return NULL;
+  size_t bytes = whole_large(size), old_size = REQUEST(slot);
+  uintptr_t old_end = fill_end(slot, old_size); /* from there on are zeros */
+  if (size <= SLOT_BLOCK_MAX - PATTERN_TAIL || bytes > LARGE_MAX) return NULL;
+  size_t slots = block_large_slots(bytes);
+  if (slots > slot->used && !take_more(slot, bytes)) return NULL;
+  if (slots < slot->used && !open_rest(slot, bytes)) return NULL;
   /* What is not the block's from here on, and what was its slack, are zeros when they are reached again (K1). */
   size_t kept = size < old_size ? size : old_size;
   os_zero((char *)address + kept, old_end - (uintptr_t)address - kept);
-  int done = large_resize(slot, whole_large(size));
-  if (done && large_usable(slot) > old_bytes) os_zero((void *)(base + old_bytes), large_usable(slot) - old_bytes);
-  set_end(slot, done ? size : kept);
-  return done ? address : NULL;
+  if (slots < slot->used) large_resize(slot, bytes);
+  if (set_end(slot, size)) return address;
+  set_end(slot, kept);
+  return NULL;
 }
 
 /* ---- Huge blocks --------------------------------------------------------------------------- */

@@ -6,6 +6,7 @@
 
 #include <errno.h>
 #include <stdint.h>
+#include <string.h>
 #include <unistd.h>
 
 TEST("calloc() of every size up to 4 MiB around a class boundary gives zeroes") {
@@ -76,6 +77,19 @@ TEST("calloc() gives zeroes after realloc() shrank a dirty block and grew a zero
     content_is_zero(zeroes, size);
     free(zeroes);
   }
+}
+
+TEST("calloc() gives zeroes in a longer block than the one that was freed there, on memory that small blocks had") {
+  enum { SMALL = 20000, BYTES = 40, SHORT = 41 << 10, LONG = 55 << 10, LARGE = 10 };
+  static void *blocks[SMALL];
+  for (size_t i = 0; i < SMALL; i++) memset(blocks[i] = malloc(BYTES), 7, BYTES);
+  for (size_t i = 0; i < SMALL; i++) free(blocks[i]);
+  for (size_t i = 0; i < LARGE; i++) {
+    free(malloc(SHORT));
+    CHECK((blocks[i] = calloc(1, LONG)) != NULL);
+    content_is_zero(blocks[i], LONG);
+  }
+  for (size_t i = 0; i < LARGE; i++) free(blocks[i]);
 }
 
 TEST("calloc() of nothing gives a different pointer each time") {

@@ -10,6 +10,8 @@
 #define _GNU_SOURCE
 #include "confine.h"
 
+#include "config.h"
+
 #include <linux/audit.h>
 #include <linux/capability.h>
 #include <linux/filter.h>

@@ -59,6 +59,9 @@ static void check_chunks(void) {
         check_free_block(slot);
         dirty += (size_t)__builtin_popcountll(chunk_dirty(slot, count)) * SLOT_BYTES;
         break;
+      case SLOT_PURGING: /* by whoever holds purge_lock */
+        report("C1 no block is being purged", slot);
+        break;
       case SLOT_LARGE:
       case SLOT_KEPT:
         count = slot->used;

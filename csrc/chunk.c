@@ -214,7 +214,7 @@ size_t chunk_purge(uint32_t now, uint32_t delay, size_t enough, const struct loc
     uint32_t count = 1u << (slot->order - SLOT_ORDER);
     uint64_t dirty = chunk_dirty(slot, count);
     freelist_remove(slot);
-    slot->kind = SLOT_REST;
+    slot->kind = SLOT_PURGING;
     count_dirty(slot, count, -1);
     lock_release(&heap.lock);
     uint64_t purged = purge_slots(slot, dirty);

@@ -24,7 +24,8 @@ enum slot_kind {
   SLOT_REST = 2,  /* another slot of a free, large or kept block */
   SLOT_CUT = 3,   /* cut into blocks of one class; `owner` is its arena */
   SLOT_LARGE = 4, /* the first slot of a large block; `used` is its number of slots */
-  SLOT_KEPT = 5   /* the first slot of a freed large block that an arena keeps (large.c) */
+  SLOT_KEPT = 5,  /* the first slot of a freed large block that an arena keeps (large.c) */
+  SLOT_PURGING = 6 /* the first slot of a free block on no list, whose pages are being purged (chunk.c) */
 };
 
 /* Where a cut slot stands with its arena. Written by the owner. */

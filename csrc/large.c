@@ -124,21 +124,31 @@ void *large_alloc(size_t size, size_t alignment, int zeroed) {
   return address;
 }
 
-const char *large_fault(const struct slot *slot, uintptr_t address) {
+/* Requires heap.lock, but for blocks that are in use. */
+static const char *fault_of(const struct slot *slot, uintptr_t address) {
   int is_start = (address & (SLOT_BYTES - 1)) == 0;
   const struct slot *first = slot;
-  while (first->kind == SLOT_REST && slot_number(first) % CHUNK_SLOTS != 0) first--;
-  switch (first->kind) {
+  while (slot_kind(first) == SLOT_REST && slot_number(first) % CHUNK_SLOTS != 0) first--;
+  switch (slot_kind(first)) {
     case SLOT_LARGE:
       return FATAL_INTERIOR;
     case SLOT_KEPT:
       return first == slot && is_start ? FATAL_DOUBLE_FREE : FATAL_INTERIOR;
     case SLOT_FREE:
+    case SLOT_PURGING:
       /* Every block in it was freed; whether one ever began here is not known any more. */
-      return chunk_dirty(slot, 1) != 0 && address % 16 == 0 ? FATAL_DOUBLE_FREE : FATAL_INVALID;
+      return address % 16 == 0 ? FATAL_DOUBLE_FREE : FATAL_INVALID;
     default:
       return FATAL_INVALID;
   }
+}
+
+const char *large_fault(const struct slot *slot, uintptr_t address) {
+  int is_mine = lock_is_mine(&heap.lock); /* a handler that interrupted its holder */
+  if (!is_mine) lock_acquire(&heap.lock);
+  const char *fault = fault_of(slot, address);
+  if (!is_mine) lock_release(&heap.lock); /* a handler of the signal may allocate */
+  return fault;
 }
 
 void large_free(struct slot *slot, void *address) {

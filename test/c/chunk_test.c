@@ -6,6 +6,7 @@
 #include "content.h"
 #include "freelist.h"
 #include "heap.h"
+#include "wrap.h"
 
 #include <string.h>
 #include <unistd.h>
@@ -199,4 +200,26 @@ TEST_OURS("what is free in the heap is purged when a huge block of no more bytes
   bm_stats(&after);
   CHECK_GE(after.purged_bytes, before.purged_bytes + half);
   bm_free(huge);
+}
+
+static void *freed;
+static unsigned purges;
+
+static void free_again(void) {
+  if (purges++ == 0) CHECK_FATAL("double free", freed, bm_free(freed));
+}
+
+TEST_IF(NEEDS_EXACT, "a second free() of a large block is a double free while and after its pages are given back") {
+  void *before = bm_malloc(LARGE_MAX / 2);
+  freed = bm_malloc(LARGE_MAX / 2);
+  void *after = bm_malloc(LARGE_MAX / 2);
+  memset(freed, 1, LARGE_MAX / 2);
+  bm_free(freed);
+  wrap_disturb(WRAPPED_MADVISE, free_again);
+  bm_malloc_trim(0);
+  wrap_disturb(0, NULL);
+  CHECK_GE(purges, 1);
+  CHECK_FATAL("double free", freed, bm_free(freed));
+  bm_free(before);
+  bm_free(after);
 }

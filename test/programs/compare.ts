@@ -2,7 +2,7 @@ import { mkdirSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { libraryPath } from './library.js';
+import { hardenedPath, libraryPath } from './library.js';
 import { loadLog, programsWith } from './loaded.js';
 import { type Executable, packageOf } from './packages.js';
 import { find, type Outcome, run } from './run.js';
@@ -19,6 +19,8 @@ export interface Program {
   env?: Readonly<Record<string, string>>;
   /** The exit status to expect; 0 unless said. */
   status?: number;
+  /** Runs under the hardened library too. */
+  hardened?: boolean;
 }
 
 /** Bound of one run. */
@@ -77,6 +79,14 @@ function compare(program: Program, library: string): void {
     test('gives the same output and status under the preload library', async () => {
       expect(await start({ LD_PRELOAD: library })).toEqual(expected);
     });
+
+    test.runIf(program.hardened)(
+      'does so under the hardened library, with every invariant checked at exit',
+      async () => {
+        const env = { LD_PRELOAD: hardenedPath(), BUDDYMALLOC_CHECK_AT_EXIT: '1' };
+        expect(await start(env)).toEqual(expected);
+      },
+    );
 
     test('does so when the heap grows by mmap alone', async () => {
       expect(await start({ LD_PRELOAD: library, BUDDYMALLOC_SBRK: '0' })).toEqual(expected);

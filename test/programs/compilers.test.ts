@@ -1,7 +1,13 @@
 import { compareAll, script } from './compare.js';
 
 compareAll([
-  { name: 'gcc and cc1 compiling C', needs: ['gcc', 'ar', 'bash'], parts: ['cc1', 'as'], command: script('gcc.sh') },
+  {
+    name: 'gcc and cc1 compiling C',
+    needs: ['gcc', 'ar', 'bash'],
+    parts: ['cc1', 'as'],
+    command: script('gcc.sh'),
+    hardened: true,
+  },
   {
     name: 'g++ compiling C++ and reporting errors',
     needs: ['g++', 'bash'],
@@ -21,6 +27,7 @@ compareAll([
     needs: ['g++'],
     parts: ['newdelete'],
     command: script('newdelete.sh'),
+    hardened: true,
   },
   { name: 'gdb and the program in it', needs: ['gdb', 'gcc'], parts: ['program'], command: script('gdb.sh') },
 ]);

@@ -14,3 +14,8 @@ export function libraryPath(): string {
   }
   return path;
 }
+
+/** The hardened library beside it. */
+export function hardenedPath(): string {
+  return libraryPath().replace(/\.so$/, '-hardened.so');
+}

@@ -4,7 +4,7 @@ const node = process.execPath;
 
 compareAll([
   { name: 'node serving HTTP and JSON to itself', needs: ['node'], command: [node, fixture('http-json.mjs')] },
-  { name: 'node with worker threads', needs: ['node'], command: [node, fixture('workers.mjs')] },
+  { name: 'node with worker threads', needs: ['node'], command: [node, fixture('workers.mjs')], hardened: true },
   { name: 'node compressing with zlib', needs: ['node'], command: [node, fixture('zlib.mjs')] },
   {
     name: 'node with crypto, WebAssembly, files and children',

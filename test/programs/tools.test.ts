@@ -6,6 +6,7 @@ compareAll([
     needs: ['git', 'bash'],
     command: script('git.sh'),
     status: 128,
+    hardened: true,
   },
   { name: 'ghostscript', needs: ['gs', 'bash'], command: script('gs.sh'), status: 1 },
   { name: 'z3', needs: ['z3'], command: ['z3', fixture('z3.smt2')], status: 1 },

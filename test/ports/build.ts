@@ -47,12 +47,18 @@ export function build(name: string, targets: string[], settings: Record<string, 
   return folder;
 }
 
+/** The cases that failed, with their notes, and the end. */
+function faultsIn(tap: string): string {
+  const failed = tap.match(/^not ok .*(\n# .*)*/gm) ?? [];
+  return [...failed, tap.slice(-1000)].join('\n');
+}
+
 /** The cases of a C test program that fail among those whose name, or whose file's, contains one of the words. */
 export function failures(program: string[], words: string[], env: NodeJS.ProcessEnv = {}): string[] {
   return words.flatMap((word) => {
     const { status, text } = run([...program, word], env);
     const passed = Number(/^(\d+) passed, 0 failed$/m.exec(text)?.[1] ?? 0);
-    return status === 0 && passed > 0 ? [] : [`${word}: status ${status}\n${text.slice(-4000)}`];
+    return status === 0 && passed > 0 ? [] : [`${word}: status ${status}\n${faultsIn(text)}`];
   });
 }
 

@@ -1,4 +1,7 @@
-/** All C tests as gcc and clang build them with -O0 to -O3, without and with LTO: `npm run matrix`, about an hour. */
+/**
+ * All C tests as gcc and clang build them with -O0 to -O3, without and with LTO: `npm run matrix`, about an hour;
+ * `npm run matrix -- 'gcc -O2' 'clang -O3 -flto'` runs those alone.
+ */
 import { join } from 'node:path';
 import { build, failures } from './build.ts';
 
@@ -7,11 +10,13 @@ const COMPILERS = [
   ['clang', 'clang++', ['-fuse-ld=lld']],
 ] as const;
 
+const wanted = process.argv.slice(2);
 let failed = 0;
 for (const [compiler, cxx, link] of COMPILERS) {
   for (const level of ['-O0', '-O1', '-O2', '-O3']) {
     for (const lto of ['', ' -flto']) {
       const flags = `${level}${lto}`;
+      if (wanted.length > 0 && !wanted.includes(`${compiler} ${flags}`)) continue;
       let faults: string[];
       try {
         const folder = build(`matrix-${compiler}`, ['test-static', 'preinit-static'], {

@@ -29,7 +29,7 @@
 #define END_PAGE(slot) ((slot)->countdown) /* the page after the block, counted from the slot's first; 0 before it is set */
 #define CLOSED(slot) ((slot)->purged)      /* bits: the guards that are closed in fact */
 #define THERE(slot) ((slot)->inline_states) /* bits: the pages of a freed block that were in memory when it was wiped */
-static_assert(LARGE_MAX / 4096 / 8 <= INLINE_STATES, "a bit for each page of a large block; no page is smaller");
+static_assert(KEPT_SLOTS_MAX * SLOT_BYTES / 4096 / 8 <= INLINE_STATES, "a bit for each page of a block that is kept; no page is smaller");
 #define FILL_MIN 32u /* bytes */
 enum { CLOSED_FIRST = 1, CLOSED_END = 2 /* from END_PAGE on */ };
 
@@ -134,7 +134,7 @@ static void wipe_large(struct slot *slot) {
     size_t page = (from - base) / OS_PAGE;
     from = look(&pages, from, to);
     wipe(&pages);
-    for (size_t i = 0; i < pages.count; i++, page++)
+    for (size_t i = 0; i < pages.count && slot->used <= KEPT_SLOTS_MAX; i++, page++)
       THERE(slot)[page / 8] = (uint8_t)(THERE(slot)[page / 8] | (pages.present[i] & 1u) << page % 8);
   }
 }

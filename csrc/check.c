@@ -133,7 +133,10 @@ static void check_cut(const struct slot *slot) {
   const struct arena *owner = slot_owner(slot);
   uint32_t states[BLOCK_QUARANTINED + 1] = {0}, listed = 0;
   const struct block_class *class = &block_classes[slot->class];
-  if (owner == &orphanage && slot->place == PLACE_TORN) return;
+  if (owner == &orphanage && slot->place == PLACE_TORN) {
+    expect(orphan_is_linked(slot), "P3 a torn slot waits to be mended", slot);
+    return;
+  }
   for (uint32_t turn = 0; turn < slot_capacity(slot); turn++) {
     uint8_t state = slot->states[slot_index(slot, turn)];
     if (turn < slot->fresh)
@@ -202,9 +205,27 @@ static void check_arenas(void) {
   }
 }
 
+/* Marks the state of a block that was met, until forget() has met it too. */
+#define MET 0x80u
+
+static uint8_t *state_of(const struct block *block) { return slot_state(slot_of((uintptr_t)block), (uintptr_t)block); }
+
 static void check_on_its_way(const struct block *block) {
-  const uint8_t *state = slot_state(slot_of((uintptr_t)block), (uintptr_t)block);
-  expect(state != NULL && *state == BLOCK_REMOTE, "R1 a block on its way says so", block);
+  uint8_t *state = state_of(block);
+  int met = state != NULL && *state == (BLOCK_REMOTE | MET);
+  expect(!met, "R2 a block is in one batch or queue", block);
+  expect(BM_UNCHECKED || met || (state != NULL && *state == BLOCK_REMOTE), "R1 a block on its way says so", block);
+  if (state != NULL && *state == BLOCK_REMOTE) *state |= MET;
+}
+
+static void forget(const struct block *block) {
+  uint8_t *state = state_of(block);
+  if (state != NULL) *state &= (uint8_t)~MET;
+}
+
+static void visit_all(void (*visit)(const struct block *block)) {
+  remote_visit(&orphanage, visit);
+  for (const struct arena *arena = arenas.all; arena != NULL; arena = arena->next) remote_visit(arena, visit);
 }
 
 int bm_check(void) {
@@ -218,8 +239,8 @@ int bm_check(void) {
   for (uint32_t number = CHUNK_SLOTS; number < heap.top; number++)
     if (slot_at(number)->kind == SLOT_CUT) check_cut(slot_at(number));
   check_arenas();
-  remote_visit(&orphanage, check_on_its_way);
-  for (const struct arena *arena = arenas.all; arena != NULL; arena = arena->next) remote_visit(arena, check_on_its_way);
+  visit_all(check_on_its_way);
+  visit_all(forget);
   lock_release(&heap.lock);
   lock_release(&orphan_lock);
   lock_release(&arenas.lock);

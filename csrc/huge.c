@@ -21,11 +21,6 @@
 
 #include <errno.h>
 
-struct entry {
-  uintptr_t address;
-  size_t bytes;
-  size_t lead, request; /* of the hardened build, see huge_note() */
-};
 struct cached {
   uintptr_t address;
   size_t bytes;
@@ -41,8 +36,9 @@ struct cached {
 #define EXCESS_DIVISOR 16u
 
 struct lock huge_lock;
-static struct entry *entries;
-static size_t capacity, filled; /* entries; those with an address */
+struct huge_entry *huge_entries;
+size_t huge_capacity;
+static size_t filled; /* entries with an address */
 static struct cached cache[HUGE_CACHE_ENTRIES];
 static uint32_t cache_count;
 static size_t cached_bytes, live_bytes, peak_bytes;
@@ -62,7 +58,7 @@ static void strand(void *address, size_t bytes);
 static size_t hash(uintptr_t address) { return (size_t)((address >> 12) * UINT64_C(0x9e3779b97f4a7c15) >> 20); }
 
 /* The entry of `address`, or the empty one where it would be. */
-static struct entry *find(struct entry *table, size_t size, uintptr_t address) {
+static struct huge_entry *find(struct huge_entry *table, size_t size, uintptr_t address) {
   size_t i = hash(address) & (size - 1);
   while (table[i].address != 0 && table[i].address != address) i = (i + 1) & (size - 1);
   return &table[i];
@@ -70,23 +66,24 @@ static struct entry *find(struct entry *table, size_t size, uintptr_t address) {
 
 /* Room for one more entry; freed ones are forgotten. Returns 0 without memory. */
 static int make_room(void) {
-  if (entries != NULL && (filled + 1) * 2 <= capacity) return 1;
+  if (huge_entries != NULL && (filled + 1) * 2 <= huge_capacity) return 1;
   size_t size = FIRST_CAPACITY;
   while (size < (live + 1) * 4) size *= 2;
-  struct entry *table = os_map(size * sizeof *table);
-  if (table == NULL) return entries != NULL && filled + 1 < capacity;
-  for (size_t i = 0; i < capacity; i++)
-    if (entries[i].bytes != 0) *find(table, size, entries[i].address) = entries[i];
-  if (entries != NULL && os_unmap(entries, capacity * sizeof *entries) != 0) strand(entries, capacity * sizeof *entries);
-  entries = table;
-  capacity = size;
+  struct huge_entry *table = os_map(size * sizeof *table);
+  if (table == NULL) return huge_entries != NULL && filled + 1 < huge_capacity;
+  for (size_t i = 0; i < huge_capacity; i++)
+    if (huge_entries[i].bytes != 0) *find(table, size, huge_entries[i].address) = huge_entries[i];
+  size_t bytes = huge_capacity * sizeof *huge_entries;
+  if (huge_entries != NULL && os_unmap(huge_entries, bytes) != 0) strand(huge_entries, bytes);
+  huge_entries = table;
+  huge_capacity = size;
   filled = live;
   return 1;
 }
 
 /* Requires make_room(). */
 static void insert(uintptr_t address, size_t bytes) {
-  struct entry *entry = find(entries, capacity, address);
+  struct huge_entry *entry = find(huge_entries, huge_capacity, address);
   if (entry->address == 0) filled++;
   entry->address = address;
   entry->bytes = bytes;
@@ -95,13 +92,13 @@ static void insert(uintptr_t address, size_t bytes) {
   if (live_bytes > peak_bytes) peak_bytes = live_bytes;
 }
 
-static struct entry *find_live(const void *address) {
-  if (entries == NULL || address == NULL) return NULL;
-  struct entry *entry = find(entries, capacity, (uintptr_t)address);
+static struct huge_entry *find_live(const void *address) {
+  if (huge_entries == NULL || address == NULL) return NULL;
+  struct huge_entry *entry = find(huge_entries, huge_capacity, (uintptr_t)address);
   return entry->bytes != 0 ? entry : NULL;
 }
 
-static void remove_live(struct entry *entry) {
+static void remove_live(struct huge_entry *entry) {
   live--;
   live_bytes -= entry->bytes;
   entry->bytes = 0;
@@ -271,9 +268,9 @@ const char *huge_fault(const void *address) {
   const char *fault = FATAL_INVALID;
   uintptr_t value = (uintptr_t)address;
   lock_acquire(&huge_lock);
-  for (size_t i = 0; i < capacity; i++) {
-    if (entries[i].bytes == 0 && entries[i].address == value) fault = FATAL_DOUBLE_FREE;
-    if (value - entries[i].address < entries[i].bytes) {
+  for (size_t i = 0; i < huge_capacity; i++) {
+    if (huge_entries[i].bytes == 0 && huge_entries[i].address == value) fault = FATAL_DOUBLE_FREE;
+    if (value - huge_entries[i].address < huge_entries[i].bytes) {
       fault = FATAL_INTERIOR; /* of a block that is there now, whatever was there before */
       break;
     }
@@ -284,7 +281,7 @@ const char *huge_fault(const void *address) {
 
 void huge_free(void *address) {
   lock_acquire(&huge_lock);
-  struct entry *entry = find_live(address);
+  struct huge_entry *entry = find_live(address);
   if (entry == NULL) {
     lock_release(&huge_lock);
     fatal(huge_fault(address), address);
@@ -302,7 +299,7 @@ void huge_free(void *address) {
 
 size_t huge_usable(const void *address) {
   lock_acquire(&huge_lock);
-  struct entry *entry = find_live(address);
+  struct huge_entry *entry = find_live(address);
   size_t bytes = entry == NULL ? 0 : entry->bytes;
   lock_release(&huge_lock);
   return bytes;
@@ -310,14 +307,14 @@ size_t huge_usable(const void *address) {
 
 void huge_note(const void *mapping, size_t lead, size_t request) {
   lock_acquire(&huge_lock);
-  struct entry *entry = find_live(mapping);
+  struct huge_entry *entry = find_live(mapping);
   if (entry != NULL) entry->lead = lead, entry->request = request;
   lock_release(&huge_lock);
 }
 
 int huge_noted(const void *mapping, size_t *lead, size_t *request) {
   lock_acquire(&huge_lock);
-  const struct entry *entry = find_live(mapping);
+  const struct huge_entry *entry = find_live(mapping);
   if (entry != NULL) *lead = entry->lead, *request = entry->request;
   lock_release(&huge_lock);
   return entry != NULL;
@@ -337,7 +334,7 @@ void *huge_resize(void *address, size_t size) {
   if (size > PTRDIFF_MAX / 2) return NULL;
   size_t bytes = os_round_up(size);
   lock_acquire(&huge_lock);
-  struct entry *entry = find_live(address);
+  struct huge_entry *entry = find_live(address);
   if (entry == NULL) {
     lock_release(&huge_lock);
     fatal(huge_fault(address), address);
@@ -374,8 +371,8 @@ void huge_stats(struct huge_totals *totals) {
 int huge_walk(int (*visit)(const void *address, size_t bytes, void *context), void *context) {
   int result = 0;
   lock_acquire(&huge_lock);
-  for (size_t i = 0; i < capacity && result == 0; i++)
-    if (entries[i].bytes != 0) result = visit((const void *)entries[i].address, entries[i].bytes, context);
+  for (size_t i = 0; i < huge_capacity && result == 0; i++)
+    if (huge_entries[i].bytes != 0) result = visit((const void *)huge_entries[i].address, huge_entries[i].bytes, context);
   lock_release(&huge_lock);
   return result;
 }
@@ -384,18 +381,18 @@ int huge_check(void (*report)(const char *invariant, const void *address)) {
   int violations = 0;
   size_t live_sum = 0, cached_sum = 0, count = 0;
   lock_acquire(&huge_lock);
-  for (size_t i = 0; i < capacity; i++) {
-    if (entries[i].bytes == 0) continue;
+  for (size_t i = 0; i < huge_capacity; i++) {
+    if (huge_entries[i].bytes == 0) continue;
     count++;
-    live_sum += entries[i].bytes;
-    if (((entries[i].address | entries[i].bytes) & (OS_PAGE - 1)) != 0)
-      violations++, report("H1 a huge block is whole pages", (const void *)entries[i].address);
-    if (find(entries, capacity, entries[i].address) != &entries[i])
-      violations++, report("H2 an entry is found at its address", (const void *)entries[i].address);
+    live_sum += huge_entries[i].bytes;
+    if (((huge_entries[i].address | huge_entries[i].bytes) & (OS_PAGE - 1)) != 0)
+      violations++, report("H1 a huge block is whole pages", (const void *)huge_entries[i].address);
+    if (find(huge_entries, huge_capacity, huge_entries[i].address) != &huge_entries[i])
+      violations++, report("H2 an entry is found at its address", (const void *)huge_entries[i].address);
   }
   for (uint32_t i = 0; i < cache_count; i++) cached_sum += cache[i].bytes;
   if (count != live || live_sum != live_bytes || cached_sum != cached_bytes)
-    violations++, report("H3 the sums of huge blocks agree", entries);
+    violations++, report("H3 the sums of huge blocks agree", huge_entries);
   lock_release(&huge_lock);
   return violations;
 }

@@ -27,6 +27,15 @@ const char *huge_fault(const void *address);
 size_t huge_decay(uint32_t now, uint32_t delay);
 size_t huge_cached_bytes(void);
 
+/* The table of live blocks, and of addresses whose blocks were freed; under huge_lock. */
+struct huge_entry {
+  uintptr_t address;
+  size_t bytes;
+  size_t lead, request; /* of the hardened build, see huge_note() */
+};
+extern HIDDEN struct huge_entry *huge_entries;
+extern HIDDEN size_t huge_capacity; /* entries */
+
 struct huge_totals {
   uint64_t live, live_bytes, cached_bytes, allocs, frees, released_bytes;
 };

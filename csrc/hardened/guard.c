@@ -49,6 +49,10 @@ void guard_forked(struct block *block, uint32_t size) { pattern_wipe(block, size
 int guard_check(const struct slot *slot, void (*report)(const char *invariant, const void *address)) {
   uint32_t size = block_classes[slot->class].size;
   int damaged = 0;
+  /* Its tail goes with the page of the first block, and comes back with it. */
+  const struct block *first = slot_block(slot, SLOT_GUARDS);
+  if (slot_state_of(slot, SLOT_GUARDS) != BLOCK_PURGED && !pattern_is_tail((const uint64_t *)first - 1))
+    damaged++, report("Q1 the guard before a slot's first block is whole", first);
   for (uint32_t turn = 0; turn < slot->fresh; turn++) {
     uint32_t index = slot_index(slot, turn);
     const struct block *block = slot_block(slot, index);

@@ -4,8 +4,10 @@
 #include "arena.h"
 #include "chunk.h"
 #include "door.h"
+#include "huge.h"
 #include "large.h"
 #include "orphan.h"
+#include "os.h"
 #include "park.h"
 #include "slot.h"
 
@@ -16,7 +18,7 @@
 enum { COUNT = 700, SIZE = 200 };
 static void *mine[COUNT];   /* more than two slots of one class */
 static void *theirs[COUNT]; /* the same, of a thread that ended */
-static void *large;
+static void *large, *huge;
 
 static void *fill_theirs(void *unused) {
   for (size_t i = 0; i < COUNT; i++) theirs[i] = malloc(SIZE);
@@ -88,6 +90,11 @@ static void break_r1(void) {
   CHECK_EQ(*slot_state(slot_holding(theirs[1]), (uintptr_t)theirs[1]), BLOCK_REMOTE);
   *slot_state(slot_holding(theirs[1]), (uintptr_t)theirs[1]) = BLOCK_USED;
 }
+static void break_r2(void) {
+  free(theirs[1]);
+  arena_mine->remote = (uintptr_t)theirs[1] | 1; /* a single block: it lies in a batch already */
+  ((struct block *)theirs[1])->next = NULL;
+}
 static void break_r3(void) {
   struct arena *idle = arenas.all->life == ARENA_IDLE ? arenas.all : arenas.all->next;
   ((struct block *)theirs[1])->next = NULL;
@@ -98,6 +105,25 @@ static void break_p1(void) {
   slot_list_remove(slot->place == PLACE_FULL ? &orphanage.full : &orphanage.listed[slot->class], slot);
 }
 static void break_p2(void) { an_orphan()->used = 0; }
+static void break_p3(void) {
+  struct slot *slot = an_orphan();
+  while (slot->prev != 0) slot = slot_at(slot->prev);
+  slot->place = PLACE_TORN;
+}
+
+static struct huge_entry *entry_of(const void *block) {
+  for (size_t i = 0; i < huge_capacity; i++)
+    if (huge_entries[i].address == (uintptr_t)block) return &huge_entries[i];
+  harness_fail(__FILE__, __LINE__, "no entry");
+}
+static void break_h1(void) { entry_of(huge)->bytes++; }
+static void break_h2(void) {
+  struct huge_entry *entry = entry_of(huge), *other = &huge_entries[(size_t)(entry - huge_entries + 7) % huge_capacity];
+  CHECK_EQ(other->address, 0);
+  *other = *entry;
+  entry->address = entry->bytes = 0;
+}
+static void break_h3(void) { entry_of(huge)->bytes += OS_PAGE; }
 
 static const struct {
   const char *label;
@@ -108,7 +134,8 @@ static const struct {
     {"violated: L2 ", break_l2}, {"violated: S1 ", break_s1}, {"violated: S2 ", break_s2}, {"violated: S3 ", break_s3},
     {"violated: S4 ", break_s4}, {"violated: A1 ", break_a1}, {"violated: A2 ", break_a2}, {"violated: A3 ", break_a3},
     {"violated: A4 ", break_a4}, {"violated: A5 ", break_a5}, {"violated: A6 ", break_a6}, {"violated: R1 ", break_r1},
-    {"violated: R3 ", break_r3}, {"violated: P1 ", break_p1}, {"violated: P2 ", break_p2},
+    {"violated: R2 ", break_r2}, {"violated: R3 ", break_r3}, {"violated: P1 ", break_p1}, {"violated: P2 ", break_p2},
+    {"violated: P3 ", break_p3}, {"violated: H1 ", break_h1}, {"violated: H2 ", break_h2}, {"violated: H3 ", break_h3},
 };
 
 TEST_IF(NEEDS_EXACT, "the walker is content, and then names each invariant that is broken on purpose") {
@@ -117,6 +144,7 @@ TEST_IF(NEEDS_EXACT, "the walker is content, and then names each invariant that 
   CHECK_EQ(pthread_create(&thread, NULL, fill_theirs, NULL), 0);
   CHECK_EQ(pthread_join(thread, NULL), 0);
   large = malloc(500000);
+  huge = malloc(5000000);
   struct slot *listed = slot_holding(mine[COUNT / 3]);
   for (size_t i = 0; i < COUNT; i += 3)
     if (slot_holding(mine[i]) == listed && listed->place != PLACE_CURRENT) free(mine[i]);

@@ -281,3 +281,26 @@ TEST_EXACT("a program that ignores SIGABRT or handles it still ends by it") {
     free(hidden(block));
   });
 }
+
+static int is_hardened(void) { return (door_offers() & (NEEDS_OURS | NEEDS_SIZES)) == NEEDS_OURS; }
+
+static void check_after(void *block, size_t offset) {
+  ((volatile char *)hidden(block))[offset] ^= 1;
+  CHECK(door_check() >= 1);
+}
+
+TEST_EXACT("the hardened build's walker names slack, freed blocks and guards that were written over") {
+  if (!is_hardened()) return;
+  for (size_t size = 24; size <= 30000; size = size * 3 + 8) {
+    char *block = malloc(size), *freed = malloc(size);
+    free(freed);
+    CHECK_EQ(door_check(), 0);
+    CHECK_WRITES("violated: Q1 the slack", check_after(block, size));
+    CHECK_WRITES("violated: Q2 ", check_after(freed, size / 2));
+    free(block);
+  }
+  /* The first block of a slot: the first of a class that nobody asked for yet. */
+  char *first = malloc(31000);
+  CHECK_WRITES("violated: Q1 the guard", check_after(first - 1, 0));
+  free(first);
+}

@@ -87,6 +87,7 @@
         'csrc/addon/block-table.cc',
         'csrc/addon/errors.cc',
         'csrc/addon/handover.cc',
+        'csrc/addon/moves.cc',
         'csrc/addon/pool-figures.cc',
         'csrc/addon/pool-memory.cc',
         'csrc/addon/pool-sharing.cc',

@@ -146,6 +146,12 @@ void pool_close_region(struct pool *pool, struct region *region) {
   if (last) pool_unmap(pool);
 }
 
+void pool_strand_region(struct pool *pool) {
+  lock_acquire(&pool->lock);
+  pool->stranded++;
+  lock_release(&pool->lock);
+}
+
 void *pool_memory(struct pool *pool, uint32_t place, size_t *bytes) {
   void *memory = NULL;
   lock_acquire(&pool->lock);

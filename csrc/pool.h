@@ -72,7 +72,7 @@ struct waiter {
 
 struct pool_stats {
   size_t limit, mapped_bytes, meta_bytes, used_bytes, stocked_bytes, doomed_bytes;
-  uint64_t regions, used_blocks, stocked_blocks, holders, transit_blocks, shared_blocks, waiting, alloc_requests, free_requests,
+  uint64_t stranded, regions, used_blocks, stocked_blocks, holders, transit_blocks, shared_blocks, waiting, alloc_requests, free_requests,
       purged_bytes, epoch;
 };
 
@@ -139,6 +139,8 @@ void *pool_memory(struct pool *pool, uint32_t place, size_t *bytes);
 /* The region of a place that the caller has a block in is looked at from here until it is closed. */
 struct region *pool_open_region(struct pool *pool, uint32_t number);
 void pool_close_region(struct pool *pool, struct region *region);
+/* The region stays open for good: its memory may be reached, and nobody will say when it no longer is. */
+void pool_strand_region(struct pool *pool);
 unsigned pool_unit_bits(const struct pool *pool);
 int pool_keeps_own(const struct pool *pool);
 /* Places from here on are blocks that have a region to themselves. */

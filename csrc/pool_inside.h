@@ -31,6 +31,7 @@ struct pool {
   uint32_t most_regions, region_top; /* numbers are below both */
   size_t limit, alignment;
   uint64_t references; /* holders and openings: the pool is unmapped with the last */
+  uint64_t stranded; /* openings that will never be closed */
   uint64_t region_count, holder_count, used_blocks, transit_blocks, shared_blocks, waiting, alloc_requests, free_requests,
       purged_bytes;
   size_t mapped_bytes, ordinary_bytes, meta_bytes, used_bytes, doomed_bytes;

@@ -14,6 +14,7 @@ void pool_stats(struct pool *pool, struct pool_stats *out) {
       .meta_bytes = pool->meta_bytes,
       .used_bytes = pool->used_bytes,
       .doomed_bytes = pool->doomed_bytes,
+      .stranded = pool->stranded,
       .regions = pool->region_count,
       .used_blocks = pool->used_blocks,
       .holders = pool->holder_count,

@@ -51,6 +51,8 @@ export interface MallInfo {
   waitingBlocks: number;
   /** Blocks of the calling thread that were served by JavaScript's own memory. */
   fallbackBlocks: number;
+  /** Blocks that stay allocated for good: their threads have ended, and the program had moved their memory with `transfer()`. */
+  strandedBlocks: number;
 }
 
 /**
@@ -69,12 +71,14 @@ export interface PoolBinding {
   zero(place: number, size: number): void;
   openRegion(number: number): ArrayBuffer | undefined | null;
   openOwn(place: number, size: number): ArrayBuffer | undefined | null;
-  lendOwn(place: number, lent: boolean): void;
+  lendOwn(place: number, lent: boolean, buffer: ArrayBuffer): void;
   isLent(place: number): boolean;
+  closeOwn(place: number, buffer: ArrayBuffer): boolean;
+  closeRegion(number: number, buffer: ArrayBuffer): void;
   share(place: number, size: number): number;
   useShared(handle: number, plain: boolean): SharedArrayBuffer | ArrayBuffer | number;
   leaveShared(handle: number): void;
-  releaseShared(user: number): void;
+  releaseShared(user: number, buffer: ArrayBuffer): void;
   reclaim(age: number): number;
   handover(place: number, size: number): number;
   adopt(handle: number): number;

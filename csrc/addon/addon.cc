@@ -6,6 +6,7 @@
 #include "blocks.h"
 #include "errors.h"
 #include "handover.h"
+#include "objects.h"
 #include "pools.h"
 #include "stats.h"
 
@@ -22,7 +23,7 @@ void turned(const Napi::CallbackInfo &info) { tableOf(info.Env()).turned(); }
 
 /* forbidExternal(forbidden): behave as a runtime that forbids native blocks, or no longer; for tests. */
 void forbidExternal(const Napi::CallbackInfo &info) {
-  tableOf(info.Env()).externalForbidden = info[0].ToBoolean().Value();
+  napi_get_value_bool(info.Env(), info[0], &tableOf(info.Env()).externalForbidden);
 }
 
 Napi::Value externalForbidden(const Napi::CallbackInfo &info) {
@@ -33,31 +34,31 @@ void closeTable(napi_env, void *data, void *) { static_cast<BlockTable *>(data)-
 
 Napi::Object initialize(Napi::Env env, Napi::Object exports) {
   if (napi_set_instance_data(env, new BlockTable(env), closeTable, nullptr) != napi_ok) return exports;
-  exports.Set("malloc", Napi::Function::New<allocate>(env));
-  exports.Set("calloc", Napi::Function::New<allocateZeroed>(env));
-  exports.Set("alignedAlloc", Napi::Function::New<allocateAligned>(env));
-  exports.Set("realloc", Napi::Function::New<reallocate>(env));
-  exports.Set("reallocArray", Napi::Function::New<reallocateArray>(env));
-  exports.Set("free", Napi::Function::New<release>(env));
-  exports.Set("usableSize", Napi::Function::New<usableSize>(env));
-  exports.Set("detach", Napi::Function::New<detach>(env));
-  exports.Set("handover", Napi::Function::New<handover>(env));
-  exports.Set("handoverCopy", Napi::Function::New<handoverCopy>(env));
-  exports.Set("adopt", Napi::Function::New<adopt>(env));
-  exports.Set("handoversWaiting", Napi::Function::New<handoversWaiting>(env));
-  exports.Set("mallinfo", Napi::Function::New<mallinfo>(env));
-  exports.Set("mallocStats", Napi::Function::New<mallocStats>(env));
-  exports.Set("mallocInfo", Napi::Function::New<mallocInfo>(env));
-  exports.Set("mallocTrim", Napi::Function::New<mallocTrim>(env));
-  exports.Set("mallocCheck", Napi::Function::New<mallocCheck>(env));
-  exports.Set("poolOpen", Napi::Function::New<poolOpen>(env));
-  exports.Set("errorCodes", Napi::Function::New<errorCodes>(env));
-  exports.Set("registerErrorClass", Napi::Function::New<registerErrorClass>(env));
-  exports.Set("setMaxSize", Napi::Function::New<setMaxSize>(env));
-  exports.Set("onBacklog", Napi::Function::New<onBacklog>(env));
-  exports.Set("forbidExternal", Napi::Function::New<forbidExternal>(env));
-  exports.Set("externalForbidden", Napi::Function::New<externalForbidden>(env));
-  exports.Set("turned", Napi::Function::New<turned>(env));
+  defineFunction<allocate>(env, exports, "malloc");
+  defineFunction<allocateZeroed>(env, exports, "calloc");
+  defineFunction<allocateAligned>(env, exports, "alignedAlloc");
+  defineFunction<reallocate>(env, exports, "realloc");
+  defineFunction<reallocateArray>(env, exports, "reallocArray");
+  defineFunction<release>(env, exports, "free");
+  defineFunction<usableSize>(env, exports, "usableSize");
+  defineFunction<detach>(env, exports, "detach");
+  defineFunction<handover>(env, exports, "handover");
+  defineFunction<handoverCopy>(env, exports, "handoverCopy");
+  defineFunction<adopt>(env, exports, "adopt");
+  defineFunction<handoversWaiting>(env, exports, "handoversWaiting");
+  defineFunction<mallinfo>(env, exports, "mallinfo");
+  defineFunction<mallocStats>(env, exports, "mallocStats");
+  defineFunction<mallocInfo>(env, exports, "mallocInfo");
+  defineFunction<mallocTrim>(env, exports, "mallocTrim");
+  defineFunction<mallocCheck>(env, exports, "mallocCheck");
+  defineFunction<poolOpen>(env, exports, "poolOpen");
+  defineFunction<errorCodes>(env, exports, "errorCodes");
+  defineFunction<registerErrorClass>(env, exports, "registerErrorClass");
+  defineFunction<setMaxSize>(env, exports, "setMaxSize");
+  defineFunction<onBacklog>(env, exports, "onBacklog");
+  defineFunction<forbidExternal>(env, exports, "forbidExternal");
+  defineFunction<externalForbidden>(env, exports, "externalForbidden");
+  defineFunction<turned>(env, exports, "turned");
   return exports;
 }
 

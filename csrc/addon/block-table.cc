@@ -5,6 +5,8 @@
  * block that the garbage collector found stays whole. roomForMore() bounds both. */
 #include "block-table.h"
 
+#include <atomic>
+
 #include "buddymalloc.h"
 
 namespace {
@@ -18,9 +20,12 @@ constexpr uint64_t kMostBytesWaiting = 64u << 20;
 /* Bytes handed out between two looks at V8's figure, which costs about as much as a call. */
 constexpr uint64_t kLookEvery = 8u << 20;
 
+/* relaxed: a figure. */
+std::atomic<uint64_t> strandedBlocks{0};
+
 } // namespace
 
-BlockTable::BlockTable(napi_env env) : env_(env) {
+BlockTable::BlockTable(napi_env env) : env_(env), moves_(env) {
   static char byte;
   napi_value buffer = nullptr;
   const auto nothing = [](napi_env, void *, void *) {};
@@ -29,6 +34,8 @@ BlockTable::BlockTable(napi_env env) : env_(env) {
 }
 
 BlockTable::~BlockTable() = default;
+
+uint64_t BlockTable::stranded() { return strandedBlocks.load(std::memory_order_relaxed); }
 
 BlockTable &tableOf(Napi::Env env) {
   void *data = nullptr;
@@ -42,7 +49,7 @@ napi_value BlockTable::wrap(void *memory, size_t size) {
     bm_free(memory);
     return nullptr;
   }
-  Entry *entry = new Entry{this, memory, size};
+  Entry *entry = new Entry{this, memory, size, {}};
   napi_value buffer = nullptr;
   const napi_status status = napi_create_external_arraybuffer(env_, memory, size, finalize, entry, &buffer);
   if (status != napi_ok) {
@@ -55,6 +62,7 @@ napi_value BlockTable::wrap(void *memory, size_t size) {
   ++counters_.live;
   counters_.liveBytes += size;
   blocks_.emplace(memory, entry);
+  moves_.begin(entry->watched, buffer);
   return buffer;
 }
 
@@ -66,6 +74,7 @@ BlockTable::Entry *BlockTable::find(void *memory) const {
 void *BlockTable::release(Entry *entry) {
   void *memory = entry->memory;
   blocks_.erase(memory);
+  MoveWatch::end(entry->watched);
   entry->memory = nullptr;
   --counters_.live;
   counters_.liveBytes -= entry->size;
@@ -76,7 +85,10 @@ void *BlockTable::release(Entry *entry) {
 bool BlockTable::roomForMore(size_t size) {
   if (++made_since_turn_ > kAskAfter && !turn_requested_ && !on_backlog_.IsEmpty()) {
     turn_requested_ = true;
-    on_backlog_.Call({});
+    /* Without a look at what becomes of it: a thread that is being terminated calls nothing any more. */
+    napi_value undefined = nullptr;
+    napi_get_undefined(env_, &undefined);
+    napi_call_function(env_, undefined, on_backlog_.Value(), 0, nullptr, nullptr);
   }
   if (made_since_turn_ > kMostPerTurn) return false;
   if (size > bytes_until_look_) {
@@ -100,8 +112,13 @@ void BlockTable::turned() {
 
 void BlockTable::drop(Entry *entry) {
   if (entry->memory != nullptr) {
-    bm_free(release(entry));
-    ++counters_.forgotten;
+    void *memory = release(entry);
+    if (entry->watched.moved) {
+      strandedBlocks.fetch_add(1, std::memory_order_relaxed);
+    } else {
+      bm_free(memory);
+      ++counters_.forgotten;
+    }
   }
   --counters_.waiting;
   --entries_;
@@ -118,6 +135,7 @@ void BlockTable::finalize(napi_env, void *, void *hint) {
 void BlockTable::close() {
   error_class_.Reset();
   on_backlog_.Reset();
+  /* Node has run the finalizer of every block by now; what is left here no ArrayBuffer ever had. */
   while (!blocks_.empty()) bm_free(release(blocks_.begin()->second));
   closed_ = true;
   if (entries_ == 0) delete this;

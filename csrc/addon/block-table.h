@@ -2,7 +2,8 @@
  *
  * Owner:     the environment's thread; nothing here is shared with another. What is shared is in handover.cc.
  * Invariant: T1  a block is in `blocks_` if and only if its memory is allocated and belongs to this environment.
- *            T2  an entry lives until the finalizer of its ArrayBuffer has run; its memory may go earlier. */
+ *            T2  an entry lives until the finalizer of its ArrayBuffer has run; its memory may go earlier.
+ *            T3  memory that JavaScript has moved to another ArrayBuffer is not freed when the environment ends. */
 #ifndef BM_ADDON_BLOCK_TABLE_H
 #define BM_ADDON_BLOCK_TABLE_H
 
@@ -11,6 +12,8 @@
 #include <cstdint>
 #include <unordered_map>
 
+#include "moves.h"
+
 class BlockTable {
 public:
   /* A native block and the ArrayBuffer over it. */
@@ -18,6 +21,7 @@ public:
     BlockTable *table;
     void *memory; /* NULL once it was freed, resized or handed over */
     size_t size;  /* bytes requested, the ArrayBuffer's byteLength */
+    Watched watched;
   };
 
   /* What the garbage collector and the event loop have left to do; see roomForMore(). */
@@ -48,6 +52,9 @@ public:
   void close();
 
   Counters &counters() { return counters_; }
+  /* Blocks of environments that ended, in the whole process, whose memory JavaScript had moved: allocated for good. */
+  static uint64_t stranded();
+  MoveWatch &moves() { return moves_; }
   Napi::FunctionReference &errorClass() { return error_class_; }
   Napi::FunctionReference &onBacklog() { return on_backlog_; }
   void turned();
@@ -60,6 +67,7 @@ private:
   void drop(Entry *entry);
 
   napi_env env_;
+  MoveWatch moves_;
   std::unordered_map<void *, Entry *> blocks_;
   Counters counters_;
   Napi::FunctionReference error_class_;

@@ -37,15 +37,16 @@ void throwError(Napi::Env env, ErrorCode code, const std::string &message) {
     napi_throw_error(env, entry.code, message.c_str());
     return;
   }
-  Napi::Object error = constructor.New({Napi::String::New(env, entry.code), Napi::String::New(env, message)});
-  /* Creating it fails only while the environment is being torn down; then an exception is pending already. */
-  if (!error.IsEmpty()) napi_throw(env, error);
+  const napi_value words[] = {Napi::String::New(env, entry.code), Napi::String::New(env, message)};
+  napi_value error = nullptr;
+  /* Where it cannot be made, for want of stack or because the thread is being terminated, another exception is pending. */
+  if (napi_new_instance(env, constructor.Value(), 2, words, &error) == napi_ok) napi_throw(env, error);
 }
 
 Napi::Value errorCodes(const Napi::CallbackInfo &info) {
-  Napi::Array codes = Napi::Array::New(info.Env());
+  const Napi::Array codes = Napi::Array::New(info.Env());
   uint32_t index = 0;
-  for (const Entry &entry : kEntries) codes.Set(index++, entry.code);
+  for (const Entry &entry : kEntries) napi_set_element(info.Env(), codes, index++, Napi::String::New(info.Env(), entry.code));
   return codes;
 }
 

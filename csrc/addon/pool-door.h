@@ -14,12 +14,16 @@
 #include <string>
 #include <unordered_map>
 
+#include "moves.h"
+#include "objects.h"
+
 extern "C" {
 #include "pool.h"
 }
 
 namespace pools {
 
+struct Opening;
 struct OwnBuffer;
 struct User; /* pool-sharing.cc */
 
@@ -29,7 +33,9 @@ struct Door {
   struct pool *pool;
   std::string name;
   napi_env env;
+  MoveWatch *moves;
   napi_threadsafe_function notify;
+  std::unordered_map<uint32_t, Opening *> openings; /* of regions, by number: the latest */
   std::unordered_map<uint32_t, OwnBuffer *> own; /* blocks that have an ArrayBuffer to themselves, by place */
   std::unordered_map<uint32_t, User *> users;    /* of shared blocks, through plain ArrayBuffers, by number */
   uint32_t lastUser = 0;
@@ -44,17 +50,11 @@ struct OwnBuffer {
   uint32_t place;
   uint32_t epoch; /* the holder's, when it was lent */
   bool lent; /* JavaScript has the block through this buffer: if it is garbage, the block was forgotten */
+  Watched watched; /* while it is lent */
 };
 
 inline void release(Door *door) {
   if (--door->references == 0) delete door;
-}
-
-/* As an own property, whatever setters the program has put on Object.prototype. */
-inline void define(Napi::Object object, const char *name, napi_value value) {
-  const napi_property_descriptor descriptor = {name,    nullptr, nullptr, nullptr,
-                                               nullptr, value,   napi_default_jsproperty, nullptr};
-  napi_define_properties(object.Env(), object, 1, &descriptor);
 }
 
 /* Two words of the stock's head carry a second result that may not fit in 32 bits. */
@@ -105,7 +105,12 @@ napi_value openRegion(napi_env env, napi_callback_info info);
 /* (place, size): the block as an ArrayBuffer of its own, lent; undefined if there is no such block, null if this runtime
  * refuses. lib/pool sees to it that one over the whole region is reachable as long as this one is (D2). */
 napi_value openOwn(napi_env env, napi_callback_info info);
-/* (place, lent): whether its ArrayBuffer is in the program's hands, or was detached or put aside to be used again. */
+/* (number, arrayBuffer): it is detached, as the region's latest or not. */
+napi_value closeRegion(napi_env env, napi_callback_info info);
+/* (place, arrayBuffer): the block's own one is detached; false if the program has moved its memory to another, so that the block
+ * is free when the garbage collector has found that one. */
+napi_value closeOwn(napi_env env, napi_callback_info info);
+/* (place, lent, arrayBuffer): whether its ArrayBuffer is in the program's hands, or was detached or put aside to be used again. */
 napi_value lendOwn(napi_env env, napi_callback_info info);
 napi_value isLent(napi_env env, napi_callback_info info);
 /* (place, arrayBuffer): for a runtime without external ArrayBuffers, the block's bytes in and out. */
@@ -119,7 +124,8 @@ bool sharesAtomically();
 napi_value share(napi_env env, napi_callback_info info);
 /* (handle, plain): the buffer of a further user, or a status below 0. */
 napi_value useShared(napi_env env, napi_callback_info info);
-/* (number): the user's plain ArrayBuffer was detached, and the block is not its any more. */
+/* (number, arrayBuffer): the user's plain ArrayBuffer is detached, and the block is not its any more; if the program has
+ * moved the memory to another, as soon as that one is garbage. */
 napi_value releaseShared(napi_env env, napi_callback_info info);
 /* (handle): a user that has no buffer is gone. */
 napi_value leaveSharedNow(napi_env env, napi_callback_info info);

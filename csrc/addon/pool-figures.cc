@@ -16,6 +16,7 @@ napi_value stats(napi_env env, napi_callback_info info) {
       {"mappedBytes", figures.mapped_bytes},
       {"metadataBytes", figures.meta_bytes},
       {"doomedBytes", figures.doomed_bytes},
+      {"stranded", figures.stranded},
       {"usedBytes", figures.used_bytes},
       {"usedBlocks", figures.used_blocks},
       {"stockedBytes", figures.stocked_bytes},
@@ -29,14 +30,18 @@ napi_value stats(napi_env env, napi_callback_info info) {
       {"resets", figures.epoch},
       {"forgotten", call.door->forgotten},
   };
-  Napi::Object result = Napi::Object::New(env);
-  for (const auto &row : rows) define(result, row.first, Napi::Number::New(env, static_cast<double>(row.second)));
+  const Napi::Object result = Napi::Object::New(env);
+  for (const auto &row : rows) define(env, result, row.first, Napi::Number::New(env, static_cast<double>(row.second)));
   return result;
 }
 
 static napi_value arrayOf(napi_env env, const std::vector<double> &values) {
-  Napi::Float64Array result = Napi::Float64Array::New(env, values.size());
-  if (!values.empty()) std::memcpy(result.Data(), values.data(), values.size() * sizeof(double));
+  void *memory = nullptr;
+  napi_value buffer = nullptr;
+  napi_value result = nullptr;
+  if (napi_create_arraybuffer(env, values.size() * sizeof(double), &memory, &buffer) != napi_ok) return nullptr;
+  if (!values.empty()) std::memcpy(memory, values.data(), values.size() * sizeof(double));
+  napi_create_typedarray(env, napi_float64_array, values.size(), buffer, 0, &result);
   return result;
 }
 

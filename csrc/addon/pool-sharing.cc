@@ -25,6 +25,7 @@ struct User {
   int references; /* the ArrayBuffer, and its memory */
   Door *door;   /* of a plain ArrayBuffer */
   uint32_t number;
+  Watched watched;
 };
 
 static void leaveBlock(User *user) {
@@ -49,7 +50,13 @@ static void dropUser(User *user) {
 
 static void leavePlainObject(napi_env, void *data, void *) { dropUser(static_cast<User *>(data)); }
 
-static void leavePlainMemory(napi_env, void *, void *hint) { dropUser(static_cast<User *>(hint)); }
+static void leavePlainMemory(napi_env, void *, void *hint) {
+  User *user = static_cast<User *>(hint);
+  MoveWatch::end(user->watched);
+  /* Whoever has the memory now is the user, and nobody will say when it is gone. */
+  if (user->watched.moved) pool_strand_region(user->pool);
+  else dropUser(user);
+}
 
 /* The memory as a SharedArrayBuffer, or as an ArrayBuffer where `plain` is asked for or this Node cannot make one. The user
  * is gone when the buffer is garbage everywhere. The second result is the user's number, or 0 for a SharedArrayBuffer. */
@@ -60,7 +67,7 @@ static napi_value wrapShared(const Call<2> &call, uint32_t place, size_t size, u
   size_t bytes = 0;
   void *memory = pool_memory(door->pool, place, &bytes);
   struct region *region = pool_open_region(door->pool, place >> pool_unit_bits(door->pool));
-  User *user = new User{door->pool, region, handle, false, 2, door, 0};
+  User *user = new User{door->pool, region, handle, false, 2, door, 0, {}};
   if (memory != nullptr && region != nullptr && size <= bytes) {
     setSecond(door, 0);
     if (!plain && sharesAtomically() && createShared()(env, memory, size, leaveShared, user, &buffer) == napi_ok)
@@ -71,6 +78,7 @@ static napi_value wrapShared(const Call<2> &call, uint32_t place, size_t size, u
       door->users[user->number] = user;
       ++door->references;
       setSecond(door, user->number);
+      door->moves->begin(user->watched, buffer);
       return buffer;
     }
   }
@@ -103,9 +111,14 @@ napi_value useShared(napi_env env, napi_callback_info info) {
 }
 
 napi_value releaseShared(napi_env env, napi_callback_info info) {
-  const Call<1> call(env, info);
+  const Call<2> call(env, info);
   const auto found = call.door->users.find(call.uint32(0));
-  if (found != call.door->users.end()) leaveBlock(found->second);
+  bool moved = false;
+  napi_is_detached_arraybuffer(env, call.values[1], &moved);
+  if (moved || found == call.door->users.end()) return nullptr;
+  MoveWatch::end(found->second->watched);
+  napi_detach_arraybuffer(env, call.values[1]);
+  leaveBlock(found->second);
   return nullptr;
 }
 

@@ -7,6 +7,7 @@
 #include <mutex>
 #include <string>
 
+#include "block-table.h"
 #include "pool-door.h"
 
 using namespace pools;
@@ -224,6 +225,7 @@ const std::pair<const char *, napi_callback> kFunctions[] = {
     {"take", take},           {"give", give},         {"resize", resize},     {"stock", stock},
     {"unstock", unstock},     {"sync", sync},         {"flush", flush},       {"usable", usable},
     {"zero", zero},           {"openRegion", openRegion}, {"openOwn", openOwn}, {"lendOwn", lendOwn},     {"isLent", isLent},
+    {"closeRegion", closeRegion}, {"closeOwn", closeOwn},
     {"handover", handover},   {"adopt", adopt},       {"copyIn", copyIn},     {"copyOut", copyOut},
     {"share", share},         {"useShared", useShared}, {"leaveShared", leaveSharedNow},
     {"releaseShared", releaseShared}, {"reclaim", reclaim},
@@ -265,15 +267,23 @@ Napi::Value poolOpen(const Napi::CallbackInfo &info) {
   options.limit = static_cast<size_t>(info[2].As<Napi::Number>().DoubleValue());
   options.region_order = info[3].As<Napi::Number>().Uint32Value();
   options.alignment = static_cast<size_t>(info[4].As<Napi::Number>().DoubleValue());
-  options.keeps_own = info[7].ToBoolean().Value();
+  bool mayCreate = false;
+  bool keepsOwn = false;
+  napi_get_value_bool(env, info[5], &mayCreate);
+  napi_get_value_bool(env, info[7], &keepsOwn);
+  options.keeps_own = keepsOwn;
   Door *door = new Door;
   door->name = info[0].As<Napi::String>().Utf8Value();
   door->env = env;
-  napi_create_threadsafe_function(env, info[6], nullptr, Napi::String::New(env, "buddymalloc"), 0, 1, nullptr, nullptr,
-                                  nullptr, nullptr, &door->notify);
+  door->moves = &tableOf(env).moves();
+  if (napi_create_threadsafe_function(env, info[6], nullptr, Napi::String::New(env, "buddymalloc"), 0, 1, nullptr, nullptr,
+                                      nullptr, nullptr, &door->notify) != napi_ok) {
+    delete door;
+    return env.Undefined();
+  }
   napi_unref_threadsafe_function(env, door->notify);
   bool created = false;
-  door->holder = join(door, config, options, info[5].ToBoolean().Value(), &created);
+  door->holder = join(door, config, options, mayCreate, &created);
   if (door->holder == nullptr) {
     napi_release_threadsafe_function(door->notify, napi_tsfn_abort);
     delete door;
@@ -282,31 +292,31 @@ Napi::Value poolOpen(const Napi::CallbackInfo &info) {
   napi_add_env_cleanup_hook(env, leaveAtExit, door);
   ++door->references; /* the holder's, and the object's */
 
-  Napi::Object result = Napi::Object::New(env);
+  const Napi::Object result = Napi::Object::New(env);
   for (const auto &entry : kFunctions) {
     napi_value function = nullptr;
     napi_create_function(env, entry.first, NAPI_AUTO_LENGTH, entry.second, door, &function);
-    define(result, entry.first, function);
+    define(env, result, entry.first, function);
   }
   {
     Registry &all = registry();
     const std::lock_guard<std::mutex> lock(all.mutex);
     const auto found = all.pools.find(door->name);
-    define(result, "config", Napi::String::New(env, found == all.pools.end() ? config : found->second.config));
+    define(env, result, "config", Napi::String::New(env, found == all.pools.end() ? config : found->second.config));
   }
-  define(result, "created", Napi::Boolean::New(env, created));
-  define(result, "unitBits", Napi::Number::New(env, pool_unit_bits(door->pool)));
-  define(result, "firstAlone", Napi::Number::New(env, pool_first_alone(door->pool)));
-  define(result, "sharesAtomically", Napi::Boolean::New(env, sharesAtomically()));
-  Napi::Array classes = Napi::Array::New(env);
+  define(env, result, "created", Napi::Boolean::New(env, created));
+  define(env, result, "unitBits", Napi::Number::New(env, pool_unit_bits(door->pool)));
+  define(env, result, "firstAlone", Napi::Number::New(env, pool_first_alone(door->pool)));
+  define(env, result, "sharesAtomically", Napi::Boolean::New(env, sharesAtomically()));
+  const Napi::Array classes = Napi::Array::New(env);
   for (unsigned index = 0; index < STOCK_CLASSES; index++)
-    classes.Set(index, Napi::Number::New(env, static_cast<double>(pool_class_bytes(index))));
-  define(result, "classes", classes);
+    napi_set_element(env, classes, index, Napi::Number::New(env, static_cast<double>(pool_class_bytes(index))));
+  define(env, result, "classes", classes);
   napi_value stockBuffer = nullptr;
   if (napi_create_external_arraybuffer(env, door->holder->stock, STOCK_WORDS * sizeof(int32_t), nothing, nullptr,
                                        &stockBuffer) != napi_ok)
     napi_get_null(env, &stockBuffer);
-  define(result, "stockBuffer", stockBuffer);
+  define(env, result, "stockBuffer", stockBuffer);
   napi_wrap(env, result, door, closeDoor, nullptr, nullptr);
   return result;
 }

@@ -9,15 +9,16 @@
 #include "block-table.h"
 #include "buddymalloc.h"
 #include "errors.h"
+#include "objects.h"
 
 Napi::Value mallinfo(const Napi::CallbackInfo &info) {
   const Napi::Env env = info.Env();
   struct bm_stats stats;
   bm_stats(&stats);
   const BlockTable::Counters &counters = tableOf(env).counters();
-  Napi::Object result = Napi::Object::New(env);
+  const Napi::Object result = Napi::Object::New(env);
   const auto set = [&](const char *name, uint64_t value) {
-    result.Set(name, Napi::Number::New(env, static_cast<double>(value)));
+    define(env, result, name, Napi::Number::New(env, static_cast<double>(value)));
   };
   set("arenas", stats.arenas);
   set("arenasAbandoned", stats.arenas_abandoned);
@@ -40,6 +41,7 @@ Napi::Value mallinfo(const Napi::CallbackInfo &info) {
   set("forgottenBlocks", counters.forgotten);
   set("waitingBlocks", counters.waiting);
   set("fallbackBlocks", counters.onHeap);
+  set("strandedBlocks", BlockTable::stranded());
   return result;
 }
 

@@ -15,7 +15,7 @@ export class Memory {
   /** Whether this runtime forbids ArrayBuffers over native memory, so that blocks are JavaScript's and copied on handover. */
   readonly copies: boolean;
   readonly #native: PoolBinding;
-  readonly #unitMask: number;
+  readonly #unitBits: number;
   /** Of free blocks: an ArrayBuffer of the block's own that nobody else has, for the next one who gets the block. */
   readonly #recycled = new Map<number, ArrayBuffer>();
   /** Of blocks that have a region to themselves. */
@@ -24,7 +24,7 @@ export class Memory {
   constructor(binding: PoolBinding) {
     this.#native = binding;
     this.copies = binding.stockBuffer === null || native.externalForbidden();
-    this.#unitMask = 2 ** binding.unitBits - 1;
+    this.#unitBits = binding.unitBits;
   }
 
   /** The ArrayBuffer that holds a block; it begins there at {@link offset}. */
@@ -37,7 +37,7 @@ export class Memory {
       this.#alone.set(place, new WeakRef(buffer));
       return buffer;
     }
-    const number = place >>> this.#native.unitBits;
+    const number = place >>> this.#unitBits;
     let buffer = this.regions[number];
     if (buffer === undefined || buffer.byteLength === 0) {
       buffer = this.#open(place);
@@ -48,7 +48,7 @@ export class Memory {
 
   /** Where in {@link at} a block begins. */
   offset(place: number): number {
-    return this.copies ? 0 : (place & this.#unitMask) * 64;
+    return this.copies ? 0 : (place & (2 ** this.#unitBits - 1)) * 64;
   }
 
   /** An ArrayBuffer for a block alone, of exactly so many bytes. */
@@ -58,7 +58,7 @@ export class Memory {
     if (recycled !== undefined) {
       this.#recycled.delete(place);
       if (recycled.byteLength === bytes) {
-        this.#native.lendOwn(place, true);
+        this.#native.lendOwn(place, true, recycled);
         return recycled;
       }
     }
@@ -81,12 +81,9 @@ export class Memory {
       native.detach(buffer);
       return true;
     }
+    if (!reused || transfer === undefined) return this.#native.closeOwn(place, buffer);
     if (buffer.byteLength === 0 && this.#native.isLent(place)) return false;
-    this.#native.lendOwn(place, false);
-    if (!reused || transfer === undefined) {
-      native.detach(buffer);
-      return true;
-    }
+    this.#native.lendOwn(place, false, buffer);
     if (this.#recycled.size >= MOST_RECYCLED) this.#recycled.clear();
     this.#recycled.set(place, anchor(transfer.call(buffer), this.at(place, 0)));
     return true;
@@ -97,7 +94,7 @@ export class Memory {
     if (place < this.#native.firstAlone) return;
     const buffer = this.#alone.get(place)?.deref();
     this.#alone.delete(place);
-    if (buffer !== undefined) native.detach(buffer);
+    if (buffer !== undefined) this.#native.closeRegion(place >>> this.#unitBits, buffer);
   }
 
   /** Lets go of regions in which no block is, so that they can be unmapped; every view of them reads length 0. */
@@ -109,14 +106,16 @@ export class Memory {
       if (usedBlocks > 0 || buffer === undefined) continue;
       this.#recycled.clear();
       this.regions[number] = undefined;
-      native.detach(buffer);
+      this.#native.closeRegion(number, buffer);
     }
   }
 
   /** The pool is gone. */
   closeAll(): void {
     this.#recycled.clear();
-    for (const buffer of this.regions) if (buffer !== undefined) native.detach(buffer);
+    this.regions.forEach((buffer, number) => {
+      if (buffer !== undefined) this.#native.closeRegion(number, buffer);
+    });
     this.regions.fill(undefined);
     this.closeAllAlone();
   }
@@ -127,7 +126,7 @@ export class Memory {
   }
 
   #open(place: number): ArrayBuffer {
-    const buffer = this.#native.openRegion(place >>> this.#native.unitBits);
+    const buffer = this.#native.openRegion(place >>> this.#unitBits);
     if (buffer) return buffer;
     this.#native.give(place);
     if (buffer === undefined) fail(STATUS.NO_BLOCK);

@@ -837,12 +837,12 @@ export class Pool {
     let handle: number = STATUS.NO_BLOCK;
     try {
       setPlace(block, word);
-      if (isLent) this.#native.lendOwn(place, false);
+      if (isLent) this.#native.lendOwn(place, false, bufferOf(block));
       handle = this.#call(action);
     } finally {
       if (handle < 0) {
         setPlace(block, place);
-        if (isLent) this.#native.lendOwn(place, true);
+        if (isLent) this.#native.lendOwn(place, true, bufferOf(block));
       }
     }
     if (handle < 0) fail(handle);

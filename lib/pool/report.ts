@@ -16,7 +16,12 @@ export interface PoolStats {
   metadataBytes: number;
   /** Bytes of addresses, without memory behind them, of regions given up while an ArrayBuffer over them is reachable. */
   doomedBytes: number;
-  /** Mappings that they are in. */
+  /**
+   * ArrayBuffers of threads that have ended whose memory the program had moved with `transfer()`: what they lie in stays
+   * mapped, and in `doomedBytes` once it was given up, for good.
+   */
+  stranded: number;
+  /** Mappings obtained from the system. */
   regions: number;
   /** Threads that have the pool open. */
   threads: number;

@@ -1,5 +1,5 @@
 import { Buffer } from 'node:buffer';
-import { BuddyMallocError, native, type PoolBinding } from '../binding.ts';
+import { BuddyMallocError, type PoolBinding } from '../binding.ts';
 import { fail } from './status.ts';
 
 /**
@@ -70,8 +70,7 @@ export class SharedBlock {
     if (buffer === undefined) throw new BuddyMallocError('ERR_DOUBLE_FREE', 'the shared block was released before');
     this.#buffer = undefined;
     if (this.isAtomic) return;
-    native.detach(buffer as ArrayBuffer);
-    this.#native.releaseShared(this.#user);
+    this.#native.releaseShared(this.#user, buffer as ArrayBuffer);
   }
 }
 

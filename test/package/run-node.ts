@@ -10,10 +10,15 @@ export interface Ended {
 }
 
 /** Runs an ES module given as text in a Node of its own, where `import 'buddymalloc'` gives the built package. */
-export async function runNode(script: string, flags: string[] = [], env: NodeJS.ProcessEnv = {}): Promise<Ended> {
+export async function runNode(
+  script: string,
+  flags: string[] = [],
+  env: NodeJS.ProcessEnv = {},
+  args: string[] = [],
+): Promise<Ended> {
   const { stdout, stderr, exitCode, signal } = await execa(
     process.execPath,
-    [...flags, '--input-type=module', '--eval', script],
+    [...flags, '--input-type=module', '--eval', script, ...args],
     { cwd: PACKAGE_ROOT, reject: false, env },
   );
   return { stdout, stderr, exitCode, signal };

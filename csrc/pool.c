@@ -19,6 +19,9 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+/* A region with so much in use asks for huge pages: a pool that holds little does not take 2 MiB for it. docs/adr/0006 */
+#define HUGE_PAGES_FROM ((size_t)4 << 20)
+
 #define TOP_LEVEL(pool) ((pool)->region_order - UNIT_ORDER)
 
 struct pool *pool_create(const struct pool_options *options) {
@@ -208,6 +211,7 @@ static enum pool_status take_alone(struct pool *pool, uint16_t owner, size_t siz
     return POOL_FULL;
   }
   region->owner[0] = owner;
+  if (region->bytes >= HUGE_PAGES_FROM) region_use_huge_pages(region);
   pool->used_bytes += region->bytes;
   pool->used_blocks++;
   if (pool->used_bytes > pool->used_peak) pool->used_peak = pool->used_bytes;
@@ -241,6 +245,7 @@ enum pool_status pool_cut(struct pool *pool, uint16_t owner, size_t size, size_t
   uint32_t before = region->nonempty, unit = region_take(region, fit, align_level);
   note_levels(pool, region, before);
   region->owner[unit] = owner;
+  if (!region->huge && region->used_bytes >= HUGE_PAGES_FROM) region_use_huge_pages(region);
   pool->used_bytes += bytes;
   pool->used_blocks++;
   if (pool->used_bytes > pool->used_peak) pool->used_peak = pool->used_bytes;

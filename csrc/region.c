@@ -108,6 +108,11 @@ struct region *region_map_alone(size_t bytes, size_t alignment) {
   return region;
 }
 
+void region_use_huge_pages(struct region *region) {
+  region->huge = 1;
+  os_hugepages(region->base, region->bytes, 1);
+}
+
 void region_unmap(struct region *region) {
   os_unmap(region->base, region->bytes);
   os_unmap(region, region->meta_bytes);

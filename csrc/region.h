@@ -36,6 +36,7 @@ struct region {
   uint32_t alone;       /* 1 if it holds one block larger than a region; then no arrays but of one unit */
   uint32_t dirty_pages; /* bits in `dirty` */
   uint32_t idle;        /* 1 if it was free when the pool was last trimmed, and is since */
+  uint32_t huge;        /* 1 if it asked for huge pages */
   uint32_t doomed;      /* 1 if it is to be unmapped when `openings` is 0 */
   size_t used_bytes;
   size_t meta_bytes;    /* of this struct and its arrays */
@@ -46,6 +47,8 @@ struct region {
 struct region *region_map(unsigned order);
 struct region *region_map_alone(size_t bytes, size_t alignment);
 void region_unmap(struct region *region);
+/* Have what is not touched yet in huge pages, where the system has them. */
+void region_use_huge_pages(struct region *region);
 
 /* The smallest fit for a request. Requires: bytes <= 2^REGION_ORDER_MAX. */
 struct fit region_fit_of(size_t bytes);

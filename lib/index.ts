@@ -15,14 +15,16 @@ export {
   reallocArray,
   usableSize,
 } from './malloc.ts';
-export type { PoolBuffer } from './pool/block.ts';
+export type { PoolBlock, PoolBuffer } from './pool/block.ts';
 export type { Fixed } from './pool/fixed.ts';
+export { createPool, openPool } from './pool/open.ts';
 export type { Guard, PoolConfig, PoolOptions } from './pool/options.ts';
 export { writeAndFree } from './pool/outgoing.ts';
-export { createPool, openPool, type Pool, type PoolBlock, type TypedArrayConstructor } from './pool/pool.ts';
+export type { Pool } from './pool/pool.ts';
 export { createPooledReadStream, type PooledReadStream, type PooledReadStreamOptions } from './pool/read-stream.ts';
 export type { Leak, PoolMap, PoolStats, ThreadOf } from './pool/report.ts';
 export type { Scope } from './pool/scope.ts';
 export type { SharedBlock } from './pool/share.ts';
 export type { Size } from './pool/sizes.ts';
+export type { TypedArrayConstructor } from './pool/typed.ts';
 export { type LibraryChoice, libraryPath } from './preload.ts';

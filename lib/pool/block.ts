@@ -4,6 +4,9 @@ import type { Home } from './home.ts';
 /** A block of a pool, as {@link Pool.alloc} returns it: a Buffer that `using` frees at the end of its scope. */
 export interface PoolBuffer extends Buffer<ArrayBuffer>, Disposable {}
 
+/** What the functions of a pool take for a block: what one of its allocating functions has returned. */
+export type PoolBlock = PoolBuffer | ArrayBuffer | NodeJS.ArrayBufferView<ArrayBuffer>;
+
 /** What stands in a block's place once it has none. */
 export const FREED = -1;
 export const MOVED = -2;
@@ -139,6 +142,9 @@ export function extentOf(block: object): { memory: ArrayBuffer; offset: number; 
   if (!ArrayBuffer.isView(block)) return { memory: block as ArrayBuffer, offset: 0, bytes: byteLengthOf(block) };
   return { memory: bufferGetter?.call(block), offset: offsetGetter?.call(block), bytes: lengthGetter?.call(block) };
 }
+
+/** Bytes of a typed array; 0 once its memory is gone. */
+export const lengthOfBuffer = (block: object): number => lengthGetter?.call(block);
 
 const { get: bufferLengthGetter } = Object.getOwnPropertyDescriptor(
   ArrayBuffer.prototype,

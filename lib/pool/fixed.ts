@@ -1,19 +1,8 @@
 import { BuddyMallocError } from '../binding.ts';
-import { FREED, homeOfBuffer, type PoolBuffer, placeOfBuffer, setPlaceOfBuffer } from './block.ts';
+import { bufferBlock, FREED, homeOfBuffer, type PoolBuffer, placeOfBuffer, setPlaceOfBuffer } from './block.ts';
 import type { Home } from './home.ts';
+import type { Inside } from './inside.ts';
 import type { Pool } from './pool.ts';
-
-/** What a recycler needs of its pool. */
-export interface FixedPool {
-  /** The words that pool and addon share; the first tells that something has happened. */
-  readonly stock: Int32Array;
-  /** Takes notice of it; throws if the pool was destroyed. */
-  word(): { word: number; isAwaited: boolean };
-  /** Where blocks of a recycler belong from here on. */
-  home(): Home;
-  /** A new block. */
-  make(home: Home): PoolBuffer;
-}
 
 /** An idle block's place, as it stands in the block: below every word of block.ts. */
 const idlePlace = (place: number) => -place - 16;
@@ -28,20 +17,21 @@ export class Fixed {
   /** Bytes of each block. */
   readonly size: number;
   readonly #pool: Pool;
-  readonly #within: FixedPool;
+  readonly #inside: Inside;
   readonly #stock: Int32Array;
   readonly #idle: PoolBuffer[] = [];
   #home: Home;
   #word: number;
 
   /** @internal */
-  constructor(pool: Pool, size: number, within: FixedPool) {
+  constructor(pool: Pool, size: number, inside: Inside) {
     this.size = size;
     this.#pool = pool;
-    this.#within = within;
-    this.#stock = within.stock;
-    this.#word = within.word().word;
-    this.#home = within.home();
+    this.#inside = inside;
+    this.#stock = inside.quick.stock;
+    inside.look();
+    this.#word = inside.quick.word;
+    this.#home = inside.fixedHome();
   }
 
   /** Blocks that wait to be acquired. */
@@ -63,7 +53,7 @@ export class Fixed {
   acquire(): PoolBuffer {
     if (this.#stock[0] !== this.#word) this.#look();
     const block = this.#idle.pop();
-    if (block === undefined) return this.#within.make(this.#home);
+    if (block === undefined) return this.#make();
     setPlaceOfBuffer(block, idlePlace(placeOfBuffer(block)));
     return block;
   }
@@ -115,6 +105,13 @@ export class Fixed {
     return this.#freeIdle();
   }
 
+  #make(): PoolBuffer {
+    const place = this.#inside.takeOrThrow(this.size, 0);
+    this.#inside.prepare(place, this.size);
+    const { memory, offset } = this.#inside.open(place, this.size, this.#home);
+    return bufferBlock(memory, offset, this.size, this.#home, place);
+  }
+
   #freeIdle(): number {
     const blocks = this.#idle.splice(0);
     for (const block of blocks) {
@@ -133,12 +130,14 @@ export class Fixed {
 
   /** Takes notice of what has happened to the pool; true if others wait for room. */
   #look(): boolean {
-    const { word, isAwaited } = this.#within.word();
+    this.#inside.look();
+    const { isAwaited } = this.#inside;
+    const { word } = this.#inside.quick;
     if (word !== this.#word) {
       // Everything was freed at once, the idle blocks as well.
       this.#word = word;
       this.#idle.length = 0;
-      this.#home = this.#within.home();
+      this.#home = this.#inside.fixedHome();
     } else if (isAwaited) {
       this.#freeIdle();
     }

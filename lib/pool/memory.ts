@@ -1,5 +1,5 @@
 import { BuddyMallocError, native, type PoolBinding } from '../binding.ts';
-import { anchor } from './block.ts';
+import { anchor, byteLengthOf } from './block.ts';
 import { fail, STATUS } from './status.ts';
 
 /** Recycled ArrayBuffers kept at most; a thread's stock holds fewer blocks as a rule. */
@@ -17,7 +17,7 @@ export class Memory {
   readonly #native: PoolBinding;
   readonly #unitBits: number;
   /** Of free blocks: an ArrayBuffer of the block's own that nobody else has, for the next one who gets the block. */
-  readonly #recycled = new Map<number, ArrayBuffer>();
+  readonly #recycled = new Map<number, { buffer: ArrayBuffer; region: ArrayBuffer }>();
   /** Of blocks that have a region to themselves. */
   readonly #alone = new Map<number, WeakRef<ArrayBuffer>>();
 
@@ -57,9 +57,10 @@ export class Memory {
     const recycled = this.#recycled.get(place);
     if (recycled !== undefined) {
       this.#recycled.delete(place);
-      if (recycled.byteLength === bytes) {
-        this.#native.lendOwn(place, true, recycled);
-        return recycled;
+      const { buffer, region } = recycled;
+      if (byteLengthOf(buffer) === bytes) {
+        this.#native.lendOwn(place, true, buffer);
+        return anchor(buffer, region);
       }
     }
     // The region must stay mapped as long as the block's ArrayBuffer can be reached, also detached: an operation that the
@@ -82,10 +83,10 @@ export class Memory {
       return true;
     }
     if (!reused || transfer === undefined) return this.#native.closeOwn(place, buffer);
-    if (buffer.byteLength === 0 && this.#native.isLent(place)) return false;
+    if (byteLengthOf(buffer) === 0 && this.#native.isLent(place)) return false;
     this.#native.lendOwn(place, false, buffer);
     if (this.#recycled.size >= MOST_RECYCLED) this.#recycled.clear();
-    this.#recycled.set(place, anchor(transfer.call(buffer), this.at(place, 0)));
+    this.#recycled.set(place, { buffer: transfer.call(buffer), region: this.at(place, 0) });
     return true;
   }
 

@@ -68,43 +68,74 @@ function toRegionSize(size: Size): number {
   );
 }
 
-function checkTypes(options: PoolOptions): void {
-  if (typeof options !== 'object' || options === null) {
-    throw codedError(TypeError, 'ERR_INVALID_ARG_TYPE', 'options must be an object');
+const NAMES: readonly string[] = ['name', 'limit', 'regionSize', 'alignment', 'guard', ...FLAGS];
+
+const wrongType = (message: string) => codedError(TypeError, 'ERR_INVALID_ARG_TYPE', message);
+const wrongValue = (message: string) => codedError(TypeError, 'ERR_INVALID_ARG_VALUE', message);
+
+function requireObject(options: unknown): void {
+  if (typeof options !== 'object' || options === null) throw wrongType('options must be an object');
+}
+
+function checkFlag(value: unknown, name: string): asserts value is boolean | undefined {
+  if (value !== undefined && typeof value !== 'boolean') throw wrongType(`${name} must be a boolean`);
+}
+
+/** The flag of this name; false if it is not given. */
+export function toFlag<Name extends string>(options: { [name in Name]?: boolean }, name: Name): boolean {
+  requireObject(options);
+  const value: unknown = options[name];
+  checkFlag(value, name);
+  return value === true;
+}
+
+const { get: abortedGetter } = Object.getOwnPropertyDescriptor(AbortSignal.prototype, 'aborted') as PropertyDescriptor;
+
+/** The option `signal`, if it is given; throws its reason if it is aborted. */
+export function toSignal(options: { signal?: AbortSignal | undefined }): AbortSignal | undefined {
+  requireObject(options);
+  const { signal } = options;
+  if (signal === undefined) return undefined;
+  let isAborted: boolean;
+  try {
+    isAborted = abortedGetter?.call(signal);
+  } catch {
+    throw wrongType('signal must be an AbortSignal');
   }
-  if (options.name !== undefined && typeof options.name !== 'string') {
-    throw codedError(TypeError, 'ERR_INVALID_ARG_TYPE', 'name must be a string');
-  }
-  if (options.name === '') throw codedError(TypeError, 'ERR_INVALID_ARG_VALUE', 'name must not be empty');
-  for (const flag of FLAGS) {
-    if (options[flag] !== undefined && typeof options[flag] !== 'boolean') {
-      throw codedError(TypeError, 'ERR_INVALID_ARG_TYPE', `${flag} must be a boolean`);
-    }
-  }
-  if (options.guard !== undefined && !GUARDS.includes(options.guard)) {
-    throw codedError(TypeError, 'ERR_INVALID_ARG_VALUE', `guard must be one of ${GUARDS.join(', ')}`);
-  }
+  if (isAborted) throw signal.reason;
+  return signal;
 }
 
 /** The options that were given, checked and in bytes. */
-function given(options: PoolOptions): Partial<PoolConfig> {
-  checkTypes(options);
-  const { limit, regionSize, alignment, guard } = options;
-  const found: Partial<PoolConfig> = {};
+export interface Given extends Partial<PoolConfig> {
+  name?: string;
+}
+
+/** Each option is read once: what a getter says the next time is of no interest. */
+export function toGiven(options: PoolOptions): Given {
+  requireObject(options);
+  const unknown = Object.keys(options).find((key) => !NAMES.includes(key));
+  if (unknown !== undefined) throw wrongValue(`there is no option ${unknown}: the options are ${NAMES.join(', ')}`);
+  const { name, limit, regionSize, alignment, guard } = options;
+  const found: Given = {};
+  if (name !== undefined && typeof name !== 'string') throw wrongType('name must be a string');
+  if (name === '') throw wrongValue('name must not be empty');
+  if (name !== undefined) found.name = name;
+  for (const flag of FLAGS) {
+    const value = options[flag];
+    checkFlag(value, flag);
+    if (value !== undefined) found[flag] = value;
+  }
+  if (guard !== undefined && !GUARDS.includes(guard)) throw wrongValue(`guard must be one of ${GUARDS.join(', ')}`);
   if (regionSize !== undefined) found.regionSize = toRegionSize(regionSize);
   if (limit !== undefined) found.limit = toBytes(limit, 'limit', capacityOf(found.regionSize ?? REGION_SIZE));
   if (alignment !== undefined) found.alignment = Math.max(toAlignment(alignment, REGION_SIZE_MIN), 64);
   if (guard !== undefined) found.guard = guard;
-  for (const flag of FLAGS) {
-    const value = options[flag];
-    if (value !== undefined) found[flag] = value;
-  }
   return found;
 }
 
 /** All options, those left out with their default. */
-export function toConfig(options: PoolOptions): PoolConfig {
-  const found = given(options);
+export function toConfig({ name: _, ...found }: Given): PoolConfig {
   const small = 2 ** Math.ceil(Math.log2(Math.max(found.limit ?? REGION_SIZE, REGION_SIZE_MIN)));
   const regionSize = found.regionSize ?? Math.min(REGION_SIZE, small);
   return {
@@ -121,13 +152,13 @@ export function toConfig(options: PoolOptions): PoolConfig {
 }
 
 /** Throws if the pool of this name has other options than the ones given. */
-export function compareConfig(options: PoolOptions, config: PoolConfig): void {
-  for (const [key, value] of Object.entries(given(options))) {
+export function compareConfig({ name, ...found }: Given, config: PoolConfig): void {
+  for (const [key, value] of Object.entries(found)) {
     const actual = config[key as keyof PoolConfig];
     if (actual !== value) {
       throw new BuddyMallocError(
         'ERR_POOL_MISMATCH',
-        `the pool ${options.name} has ${key} ${actual}, not ${value}: leave the options out to take it as it is`,
+        `the pool ${name} has ${key} ${actual}, not ${value}: leave the options out to take it as it is`,
       );
     }
   }

@@ -85,6 +85,9 @@ export function writeAndFree(
   if (typeof stream?.write !== 'function') {
     throw codedError(TypeError, 'ERR_INVALID_ARG_TYPE', 'stream must be a stream to write to');
   }
+  if (callback !== undefined && typeof callback !== 'function') {
+    throw codedError(TypeError, 'ERR_INVALID_ARG_TYPE', 'callback must be a function');
+  }
   requireLive(block);
   return writeThen(stream, block, (error) => {
     freeIfLive(block);

@@ -13,6 +13,8 @@ export interface Quick {
   word: number;
   /** By size class. */
   homes: readonly Home[];
+  /** The same for blocks that have an ArrayBuffer to themselves whatever the guard; the stocks are the same. */
+  ownHomes: readonly Home[];
   /** The size class of a request, by its length in units of 64 bytes. */
   readonly classOf: Uint8Array;
   /** The words that pool and addon share: the pool's word, HEAD_BUSY, and the stocks. */
@@ -22,4 +24,6 @@ export interface Quick {
   /** A place is a region's number above so many bits, and below them the block's unit in it. */
   readonly unitBits: number;
   readonly unitMask: number;
+  /** Places from here on are blocks that have a region to themselves. */
+  readonly firstAlone: number;
 }

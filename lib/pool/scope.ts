@@ -1,5 +1,6 @@
 import type { AsyncLocalStorage } from 'node:async_hooks';
-import type { Pool, PoolBlock } from './pool.ts';
+import type { PoolBlock } from './block.ts';
+import type { Pool } from './pool.ts';
 
 /** What runs in {@link Pool.scope}: the blocks to free at its end. */
 export class Scope {

@@ -26,14 +26,14 @@ export class SharedBlock {
   #buffer: SharedArrayBuffer | ArrayBuffer | undefined;
 
   /** @internal */
-  constructor(binding: PoolBinding, handle: number, plain: boolean) {
+  constructor(binding: PoolBinding, handle: number, plain: boolean, second: () => number) {
     const buffer = binding.useShared(handle, plain);
     if (typeof buffer === 'number') fail(buffer);
     this.handle = handle;
     this.length = buffer.byteLength;
     this.isAtomic = buffer instanceof SharedArrayBuffer;
     this.#native = binding;
-    this.#user = binding.second();
+    this.#user = second();
     this.#buffer = buffer;
   }
 

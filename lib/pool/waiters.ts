@@ -1,11 +1,15 @@
 import { BuddyMallocError, type PoolBinding } from '../binding.ts';
 import type { PoolBuffer } from './block.ts';
+import { STATUS } from './status.ts';
+
+/** Of every signal, whatever properties of these names the program has given it. */
+const { addEventListener: listen, removeEventListener: forget } = EventTarget.prototype;
 
 interface Waiter {
   bytes: number;
   resolve(block: PoolBuffer): void;
   reject(reason: unknown): void;
-  forgetSignal(): void;
+  forgetSignal(): unknown;
 }
 
 /** This thread's requests that wait for room in one pool. Their order, over all threads, is the addon's affair. */
@@ -14,10 +18,17 @@ export class Waiters {
   #native: PoolBinding | undefined;
   #sync: (() => void) | undefined;
   #view: ((place: number, bytes: number) => PoolBuffer) | undefined;
+  #second: () => number = () => STATUS.DEAD;
   #lastId = 0;
 
-  connect(binding: PoolBinding, sync: () => void, view: (place: number, bytes: number) => PoolBuffer): void {
+  connect(
+    binding: PoolBinding,
+    sync: () => void,
+    view: (place: number, bytes: number) => PoolBuffer,
+    second: () => number,
+  ): void {
     this.#native = binding;
+    this.#second = second;
     this.#sync = sync;
     this.#view = view;
   }
@@ -35,12 +46,12 @@ export class Waiters {
         if (this.#waiting.size === 0) native.idle();
         reject(signal?.reason);
       };
-      signal?.addEventListener('abort', abort, { once: true });
+      if (signal !== undefined) listen.call(signal, 'abort', abort, { once: true });
       this.#waiting.set(id, {
         bytes,
         resolve,
         reject,
-        forgetSignal: () => signal?.removeEventListener('abort', abort),
+        forgetSignal: () => signal !== undefined && forget.call(signal, 'abort', abort),
       });
     });
     this.drain();
@@ -58,7 +69,7 @@ export class Waiters {
     const native = this.#native as PoolBinding;
     for (let id = native.granted(); id !== undefined; id = native.granted()) {
       const waiter = this.#waiting.get(id);
-      const place = native.second();
+      const place = this.#second();
       this.#waiting.delete(id);
       waiter?.forgetSignal();
       try {

@@ -1,0 +1,352 @@
+import type { AsyncLocalStorage } from 'node:async_hooks';
+import { BuddyMallocError, native, type PoolBinding } from '../binding.ts';
+import { codedError } from '../errors.ts';
+import {
+  bufferBlock,
+  byteLengthOf,
+  extentOf,
+  FREED,
+  homeOf,
+  MOVED,
+  type PoolBlock,
+  type PoolBuffer,
+  placeOf,
+  SHARED,
+  setPlace,
+} from './block.ts';
+import { Home } from './home.ts';
+import { Memory } from './memory.ts';
+import type { PoolConfig } from './options.ts';
+import type { Pool } from './pool.ts';
+import type { Quick } from './quick.ts';
+import type { Scope } from './scope.ts';
+import { fail, STATUS } from './status.ts';
+import {
+  classTable,
+  HEAD_BUSY,
+  pop,
+  push,
+  STOCK_HEAD,
+  STOCK_STRIDE,
+  STOCKED_SIZE,
+  secondOf,
+  stockCapacity,
+} from './stock.ts';
+import type { Waiters } from './waiters.ts';
+
+/** Bits of the word that tells a thread what has happened (csrc/pool.h). */
+const WORD_DEAD = 1;
+const WORD_AWAITED = 2;
+const WORD_EPOCH = 8;
+
+const POISON = 0xdb;
+
+/** What a pool's functions have in common: places taken and given, blocks made of them and known again. */
+export class Inside {
+  readonly pool: Pool;
+  readonly native: PoolBinding;
+  readonly options: Readonly<PoolConfig>;
+  readonly memory: Memory;
+  readonly quick: Quick;
+  readonly waiters: Waiters;
+  /** Where each block was allocated, with the option `trace`. */
+  readonly traces: Map<number, string> | undefined;
+  readonly #plain: boolean;
+  readonly #scope: AsyncLocalStorage<Scope>;
+  #large: Home;
+  #own: Home;
+  #scopes = 0;
+
+  constructor(pool: Pool, binding: PoolBinding, waiters: Waiters, scope: AsyncLocalStorage<Scope>) {
+    this.pool = pool;
+    this.native = binding;
+    this.options = Object.freeze(JSON.parse(binding.config) as PoolConfig);
+    this.memory = new Memory(binding);
+    this.#scope = scope;
+    const { guard, zeroOnAlloc, zeroOnFree, poison, trace } = this.options;
+    this.#plain = guard !== 'detach' && !zeroOnAlloc && !zeroOnFree && !poison && !trace && !this.memory.copies;
+    const stock = binding.stockBuffer === null ? new Int32Array(STOCK_HEAD) : new Int32Array(binding.stockBuffer);
+    this.quick = {
+      isOpen: this.#plain,
+      marks: guard !== 'off',
+      word: stock[0] as number,
+      homes: [],
+      ownHomes: [],
+      classOf: classTable(binding.classes),
+      stock,
+      regions: this.memory.regions,
+      unitBits: binding.unitBits,
+      unitMask: 2 ** binding.unitBits - 1,
+      firstAlone: binding.firstAlone,
+    };
+    this.traces = trace ? new Map() : undefined;
+    this.#large = new Home(pool, -1, 0, 0, 0, false);
+    this.#own = this.#large;
+    this.#makeHomes();
+    this.waiters = waiters;
+    waiters.connect(
+      binding,
+      () => this.sync(),
+      (place, bytes) => this.view(place, bytes),
+      () => this.second(),
+    );
+  }
+
+  // ---- What others did -----------------------------------------------------------------------------------------------
+
+  /** Takes notice of it. */
+  sync(): void {
+    this.native.sync();
+    const word = this.quick.stock[0] as number;
+    if (Math.floor(word / WORD_EPOCH) !== Math.floor(this.quick.word / WORD_EPOCH) || this.memory.copies) {
+      this.#makeHomes();
+      this.traces?.clear();
+      // At the other level blocks outlive a reset, until each is freed.
+      if (this.options.guard !== 'detach') this.memory.closeAllAlone();
+    }
+    if ((word & WORD_DEAD) !== 0) this.memory.closeAll();
+    // With any flag set the quick ways, which compare with it, are closed.
+    this.quick.word = word - (word & (WORD_EPOCH - 1));
+    this.waiters.drain();
+  }
+
+  /** The same if there is anything new; throws if the pool was destroyed. */
+  look(): void {
+    if (this.isDestroyed) fail(STATUS.DEAD);
+  }
+
+  get isDestroyed(): boolean {
+    if (this.quick.stock[0] !== this.quick.word) this.sync();
+    return ((this.quick.stock[0] as number) & WORD_DEAD) !== 0;
+  }
+
+  /** Whether somebody waits for room. */
+  get isAwaited(): boolean {
+    return ((this.quick.stock[0] as number) & WORD_AWAITED) !== 0;
+  }
+
+  /** Calls the addon, once more if everything was freed meanwhile. */
+  call(action: () => number): number {
+    if (this.quick.stock[0] !== this.quick.word) this.sync();
+    const result = action();
+    if (result !== STATUS.BEHIND) return result;
+    this.sync();
+    return action();
+  }
+
+  /** The second result of a call. */
+  second(): number {
+    return this.memory.copies ? this.native.second() : secondOf(this.quick.stock);
+  }
+
+  /** Homes of blocks from here on; those of before are stale. */
+  #makeHomes(): void {
+    const { quick, pool } = this;
+    for (const home of [...quick.homes, ...quick.ownHomes, this.#large, this.#own]) home.stale = true;
+    const own = this.options.guard === 'detach';
+    const homes = (isOwn: boolean) =>
+      this.native.classes.map((bytes, index) => {
+        const capacity = this.memory.copies ? 0 : stockCapacity(bytes, this.options.limit);
+        return new Home(pool, index, bytes, STOCK_HEAD + index * STOCK_STRIDE, capacity, isOwn);
+      });
+    quick.homes = homes(own);
+    quick.ownHomes = own ? quick.homes : homes(true);
+    this.#large = new Home(pool, -1, 0, HEAD_BUSY, 0, own);
+    this.#own = new Home(pool, -1, 0, HEAD_BUSY, 0, true);
+  }
+
+  // ---- Places --------------------------------------------------------------------------------------------------------
+
+  /** A place for so many bytes, or a status below 0. */
+  take(bytes: number, alignment: number): number {
+    if (this.quick.stock[0] !== this.quick.word) this.sync();
+    if (bytes <= STOCKED_SIZE && alignment === 0) {
+      const home = this.#homeFor(bytes, 0);
+      let place = pop(this.quick, home);
+      if (place < 0 && home.capacity > 0) {
+        this.native.stock(home.sizeClass, home.batch);
+        home.batch = Math.max(Math.min(home.batch * 2, home.capacity >>> 1), 1);
+        place = pop(this.quick, home);
+      }
+      if (place >= 0) return place;
+    }
+    return this.call(() => this.native.take(bytes, alignment));
+  }
+
+  takeOrThrow(bytes: number, alignment: number): number {
+    const place = this.take(bytes, alignment);
+    if (place < 0) fail(place, bytes);
+    return place;
+  }
+
+  /** A small block that has a region to itself, for the sake of its alignment, is no block of its size's stock. */
+  #homeFor(bytes: number, place: number): Home {
+    const { homes, classOf, firstAlone } = this.quick;
+    return bytes <= STOCKED_SIZE && place < firstAlone
+      ? (homes[classOf[(bytes + 63) >>> 6] as number] as Home)
+      : this.#large;
+  }
+
+  /** The same for a block that has an ArrayBuffer to itself whatever the guard. */
+  ownHomeFor(bytes: number, place: number): Home {
+    const { ownHomes, classOf, firstAlone } = this.quick;
+    return bytes <= STOCKED_SIZE && place < firstAlone
+      ? (ownHomes[classOf[(bytes + 63) >>> 6] as number] as Home)
+      : this.#own;
+  }
+
+  /** The home of a recycler's blocks. */
+  fixedHome(): Home {
+    return new Home(this.pool, -1, 0, HEAD_BUSY, 0, this.options.guard === 'detach', this.#large);
+  }
+
+  /** What the options want done to a block that was just taken. */
+  prepare(place: number, bytes: number): void {
+    if (this.options.zeroOnAlloc) this.native.zero(place, bytes);
+    if (this.traces === undefined) return;
+    const { stack = '' } = new Error();
+    this.traces.set(place, stack.slice(stack.indexOf('\n') + 1));
+  }
+
+  // ---- Blocks --------------------------------------------------------------------------------------------------------
+
+  /** The memory of a block as its guard wants it. */
+  open(place: number, bytes: number, home: Home): { memory: ArrayBuffer; offset: number } {
+    if (home.own) return { memory: this.memory.own(place, home.bytes || bytes), offset: 0 };
+    return { memory: this.memory.at(place, bytes), offset: this.memory.offset(place) };
+  }
+
+  homeFor(bytes: number, place: number): Home {
+    return this.#homeFor(bytes, place);
+  }
+
+  /** A Buffer over a place that was just taken; `kept` bytes of it have contents already. */
+  view(place: number, bytes: number, kept = 0): PoolBuffer {
+    if (kept === 0) this.prepare(place, bytes);
+    const home = this.#homeFor(bytes, place);
+    const { memory, offset } = this.open(place, bytes, home);
+    const view = bufferBlock(memory, offset, bytes, home, place);
+    if (this.options.zeroOnAlloc && bytes > kept && kept > 0) view.fill(0, kept);
+    return view;
+  }
+
+  /** The place of a live block of this pool, or an error that says what it is instead. */
+  placeOf(block: PoolBlock, freed: 'ERR_DOUBLE_FREE' | 'ERR_USE_AFTER_FREE'): number {
+    if (typeof block !== 'object' || block === null) {
+      throw codedError(TypeError, 'ERR_INVALID_ARG_TYPE', 'block must be a block of a pool');
+    }
+    const home = homeOf(block);
+    if (home === undefined || home.pool !== this.pool) fail(STATUS.NO_BLOCK);
+    this.look();
+    const place = placeOf(block);
+    if (place === MOVED || place === SHARED) {
+      throw new BuddyMallocError('ERR_BLOCK_MOVED', 'the block was handed over or shared before');
+    }
+    if (place < 0 || home.era.stale) throw new BuddyMallocError(freed, 'the block was freed or resized before');
+    return place;
+  }
+
+  requireNative(): void {
+    if (!this.memory.copies) return;
+    throw new BuddyMallocError('ERR_NATIVE_FORBIDDEN', 'this runtime forbids ArrayBuffers over native memory');
+  }
+
+  /** Throws if the program has transferred the ArrayBuffer away in which the block was: its contents went with it. */
+  requireMemory(block: PoolBlock, place: number): void {
+    if (this.memory.copies || byteLengthOf(extentOf(block).memory) > 0) return;
+    // A block of no bytes that has an ArrayBuffer to itself has one of JavaScript's, which is not lent.
+    if (homeOf(block)?.own && !this.native.isLent(place)) return;
+    throw new BuddyMallocError('ERR_BLOCK_MOVED', "the block's ArrayBuffer was transferred to another before");
+  }
+
+  /**
+   * Makes a block nobody's. It is marked as that first, and unmarked if it fails: wherever the stack has no room, it has no two
+   * owners.
+   */
+  surrender(block: PoolBlock, place: number, word: number, action: () => number): number {
+    const isLent = homeOf(block)?.own === true && this.native.isLent(place);
+    let handle: number = STATUS.NO_BLOCK;
+    try {
+      setPlace(block, word);
+      if (isLent) this.native.lendOwn(place, false, bufferOf(block));
+      handle = this.call(action);
+    } finally {
+      if (handle < 0) {
+        setPlace(block, place);
+        if (isLent) this.native.lendOwn(place, true, bufferOf(block));
+      }
+    }
+    if (handle < 0) fail(handle);
+    this.#end(block, place, word);
+    return handle;
+  }
+
+  /** The block is none from here on. False if its memory must wait until the garbage collector has found the last of it. */
+  #end(block: PoolBlock, place: number, word: number): boolean {
+    const home = homeOf(block) as Home;
+    setPlace(block, word);
+    this.traces?.delete(place);
+    if (home.own) return this.memory.closeOwn(place, bufferOf(block), word === FREED && home.capacity > 0);
+    if (this.memory.copies) native.detach(bufferOf(block));
+    else this.memory.closeAlone(place);
+    return true;
+  }
+
+  /** Resizes where the block is; false if it cannot stay there. */
+  resize(block: PoolBlock, place: number, bytes: number): boolean {
+    if (homeOf(block)?.own || this.memory.copies) return false;
+    if (this.call(() => this.native.resize(place, bytes)) !== 0) return false;
+    setPlace(block, FREED);
+    return true;
+  }
+
+  free(block: PoolBlock): void {
+    const place = this.placeOf(block, 'ERR_DOUBLE_FREE');
+    if (this.options.poison) bytesOf(block).fill(POISON);
+    else if (this.options.zeroOnFree) bytesOf(block).fill(0);
+    const home = homeOf(block) as Home;
+    if (!this.#end(block, place, FREED)) return;
+    if (home.capacity > 0) {
+      if (push(this.quick, home, place)) return;
+      this.native.unstock(home.sizeClass, home.capacity >>> 1);
+      if (push(this.quick, home, place)) return;
+    }
+    const status = this.call(() => this.native.give(place));
+    if (status === STATUS.NO_BLOCK || status === STATUS.NOT_YOURS) fail(status);
+    this.waiters.drain();
+  }
+
+  // ---- Scopes --------------------------------------------------------------------------------------------------------
+
+  /** A scope begins, or ends: while there is one, the quick ways are closed. */
+  countScope(by: 1 | -1): void {
+    this.#scopes += by;
+    this.quick.isOpen = this.#plain && this.#scopes === 0;
+  }
+
+  /** Has the scope that runs free it, if there is one. */
+  keep<T extends PoolBlock>(block: T): T {
+    if (this.#scopes > 0) this.#scope.getStore()?.add(this.pool, block);
+    return block;
+  }
+
+  /** The scope has the block in its new size. */
+  replace(old: PoolBlock, block: PoolBlock): void {
+    if (this.#scopes > 0) this.#scope.getStore()?.replace(old, block);
+  }
+
+  /** At the end of a scope, in which the block or the pool may have come to its end already. */
+  freeIfLive(block: PoolBlock): void {
+    if (this.quick.stock[0] !== this.quick.word) this.sync();
+    const home = homeOf(block);
+    if (home !== undefined && !home.era.stale && placeOf(block) >= 0) this.pool.free(block);
+  }
+}
+
+export const bufferOf = (block: PoolBlock): ArrayBuffer => extentOf(block).memory;
+
+/** A view of a block's bytes; of none if the program has transferred them away. */
+export function bytesOf(block: PoolBlock): Uint8Array {
+  const { memory, offset, bytes } = extentOf(block);
+  return bytes === 0 ? new Uint8Array(0) : new Uint8Array(memory, offset, bytes);
+}

@@ -107,6 +107,8 @@ export interface PoolBinding {
 
 /** The addon's functions. Those that return a block return undefined when it should be one of heap.ts. */
 interface Binding {
+  /** {@link INTERFACE} of the sources that it was built from. */
+  readonly interface?: number;
   malloc(size: number): ArrayBuffer | undefined;
   calloc(count: number, size: number): ArrayBuffer | undefined;
   alignedAlloc(alignment: number, size: number): ArrayBuffer | undefined;
@@ -146,14 +148,23 @@ interface Binding {
 /** Bytes of the largest block: as long as an ArrayBuffer can be in this version of Node. */
 export const MAX_SIZE = constants.MAX_LENGTH;
 
+/** The addon's functions as they are described above. A test asks for another number when the description changes. */
+export const INTERFACE = 1;
+
 function load(): Binding {
+  let addon: Binding;
   try {
-    return nodeGypBuild(PACKAGE_ROOT) as Binding;
+    addon = nodeGypBuild(PACKAGE_ROOT) as Binding;
   } catch (cause) {
     throw new OwnBuddyMallocError('ERR_NOT_BUILT', `The addon has not been built: run "npm rebuild buddymalloc".`, {
       cause,
     });
   }
+  if (addon.interface === INTERFACE) return addon;
+  throw new OwnBuddyMallocError(
+    'ERR_NOT_BUILT',
+    `The addon was built for another version of the package: run "npm rebuild buddymalloc". Its interface is ${addon.interface}, not ${INTERFACE}.`,
+  );
 }
 
 /** The only place that loads the addon. */

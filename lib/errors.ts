@@ -31,7 +31,7 @@ export const ERROR_CLASSES = {
   ERR_POOL_MISMATCH: 'BuddyMallocError',
   /** The block was handed over, or shared, before it was used. */
   ERR_BLOCK_MOVED: 'BuddyMallocError',
-  /** The addon, or the library to preload, has not been built. */
+  /** The addon, or the library to preload, has not been built, or not for this version of the package. */
   ERR_NOT_BUILT: 'BuddyMallocError',
 } as const;
 

@@ -3,6 +3,7 @@ import { spawn } from 'node:child_process';
 import { existsSync } from 'node:fs';
 import { constants } from 'node:os';
 import { join } from 'node:path';
+import { toFlag } from './options.ts';
 import { PACKAGE_ROOT } from './root.ts';
 
 /**
@@ -30,8 +31,10 @@ export function libraryName({ hardened = false }: LibraryChoice = {}): string {
  * @example
  * const library = libraryPath();
  * const strict = libraryPath({ hardened: true });
+ * @throws TypeError `ERR_INVALID_ARG_TYPE` if `choice` is no object, or `hardened` no boolean
  */
 export function libraryPath(choice: LibraryChoice = {}): string | undefined {
+  toFlag(choice, 'hardened');
   return PLACES.map((place) => join(PACKAGE_ROOT, place, libraryName(choice))).find((file) => existsSync(file));
 }
 

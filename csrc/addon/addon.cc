@@ -30,6 +30,9 @@ Napi::Value externalForbidden(const Napi::CallbackInfo &info) {
   return Napi::Boolean::New(info.Env(), tableOf(info.Env()).externalForbidden);
 }
 
+/* What lib/binding.ts expects of the addon; to be raised there as well whenever a function is added, or its call changes. */
+constexpr int kInterface = 1;
+
 void closeTable(napi_env, void *data, void *) { static_cast<BlockTable *>(data)->close(); }
 
 Napi::Object initialize(Napi::Env env, Napi::Object exports) {
@@ -59,6 +62,7 @@ Napi::Object initialize(Napi::Env env, Napi::Object exports) {
   defineFunction<forbidExternal>(env, exports, "forbidExternal");
   defineFunction<externalForbidden>(env, exports, "externalForbidden");
   defineFunction<turned>(env, exports, "turned");
+  define(env, exports, "interface", Napi::Number::New(env, kInterface));
   return exports;
 }
 

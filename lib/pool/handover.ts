@@ -1,4 +1,5 @@
 import { codedError } from '../errors.ts';
+import { toFlag } from '../options.ts';
 import {
   bufferBlock,
   byteLengthOf,
@@ -14,7 +15,6 @@ import {
 } from './block.ts';
 import type { Home } from './home.ts';
 import type { Inside } from './inside.ts';
-import { toFlag } from './options.ts';
 import { SharedBlock } from './share.ts';
 import { fail, STATUS } from './status.ts';
 import { STOCKED_SIZE, secondOf } from './stock.ts';

@@ -40,7 +40,7 @@ function open(options: PoolOptions, mayCreate: boolean): Pool | undefined {
  * Makes a pool, or opens the one of this name that another thread made.
  * @param options - of a new pool; for one that exists those that are given must be the same
  * @returns the pool
- * @throws TypeError `ERR_INVALID_ARG_TYPE` or `ERR_INVALID_ARG_VALUE` if an option is none
+ * @throws TypeError `ERR_INVALID_ARG_TYPE` or `ERR_INVALID_ARG_VALUE` if an option is none, or there is none of its name
  * @throws RangeError `ERR_OUT_OF_RANGE` if an option is outside its interval
  * @throws BuddyMallocError `ERR_POOL_MISMATCH` if there is a pool of this name with other options
  * @throws BuddyMallocError `ERR_OUT_OF_MEMORY` if the system has no memory for it

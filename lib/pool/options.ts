@@ -1,5 +1,6 @@
 import { BuddyMallocError, MAX_SIZE } from '../binding.ts';
 import { codedError } from '../errors.ts';
+import { checkFlag, requireObject, wrongType, wrongValue } from '../options.ts';
 import { type Size, toAlignment, toBytes } from './sizes.ts';
 
 /** How much a pool does against wrong use. docs/pool.md says what each level protects from. */
@@ -69,42 +70,6 @@ function toRegionSize(size: Size): number {
 }
 
 const NAMES: readonly string[] = ['name', 'limit', 'regionSize', 'alignment', 'guard', ...FLAGS];
-
-const wrongType = (message: string) => codedError(TypeError, 'ERR_INVALID_ARG_TYPE', message);
-const wrongValue = (message: string) => codedError(TypeError, 'ERR_INVALID_ARG_VALUE', message);
-
-function requireObject(options: unknown): void {
-  if (typeof options !== 'object' || options === null) throw wrongType('options must be an object');
-}
-
-function checkFlag(value: unknown, name: string): asserts value is boolean | undefined {
-  if (value !== undefined && typeof value !== 'boolean') throw wrongType(`${name} must be a boolean`);
-}
-
-/** The flag of this name; false if it is not given. */
-export function toFlag<Name extends string>(options: { [name in Name]?: boolean }, name: Name): boolean {
-  requireObject(options);
-  const value: unknown = options[name];
-  checkFlag(value, name);
-  return value === true;
-}
-
-const { get: abortedGetter } = Object.getOwnPropertyDescriptor(AbortSignal.prototype, 'aborted') as PropertyDescriptor;
-
-/** The option `signal`, if it is given; throws its reason if it is aborted. */
-export function toSignal(options: { signal?: AbortSignal | undefined }): AbortSignal | undefined {
-  requireObject(options);
-  const { signal } = options;
-  if (signal === undefined) return undefined;
-  let isAborted: boolean;
-  try {
-    isAborted = abortedGetter?.call(signal);
-  } catch {
-    throw wrongType('signal must be an AbortSignal');
-  }
-  if (isAborted) throw signal.reason;
-  return signal;
-}
 
 /** The options that were given, checked and in bytes. */
 export interface Given extends Partial<PoolConfig> {

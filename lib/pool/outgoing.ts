@@ -82,7 +82,7 @@ export function writeAndFree(
   block: PoolBuffer,
   callback?: (error?: Error | null) => void,
 ): boolean {
-  if (typeof stream?.write !== 'function') {
+  if (typeof stream?.write !== 'function' || typeof stream.once !== 'function') {
     throw codedError(TypeError, 'ERR_INVALID_ARG_TYPE', 'stream must be a stream to write to');
   }
   if (callback !== undefined && typeof callback !== 'function') {

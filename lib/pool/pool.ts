@@ -1,6 +1,7 @@
 import { AsyncLocalStorage } from 'node:async_hooks';
 import type { PoolBinding } from '../binding.ts';
 import { codedError } from '../errors.ts';
+import { isAborted, requireObject } from '../options.ts';
 import {
   bufferBlock,
   extentOf,
@@ -17,7 +18,7 @@ import { Fixed } from './fixed.ts';
 import { adoptBlock, handOverBlock, openSharedBlock, shareBlock } from './handover.ts';
 import type { Home } from './home.ts';
 import { bytesOf, Inside } from './inside.ts';
-import { MAX_BLOCK, type PoolConfig, toSignal } from './options.ts';
+import { MAX_BLOCK, type PoolConfig } from './options.ts';
 import type { Quick } from './quick.ts';
 import type { Leak, PoolMap, PoolStats } from './report.ts';
 import { Scope } from './scope.ts';
@@ -69,7 +70,7 @@ export class Pool {
    */
   alloc(size: Size): PoolBuffer {
     const quick = this.#quick;
-    if (quick.isOpen && (size as number) >>> 0 === size && size <= STOCKED_SIZE) {
+    if (quick.isOpen && typeof size === 'number' && size >>> 0 === size && size <= STOCKED_SIZE) {
       // As in pop() of stock.ts, which costs a call.
       const home = quick.homes[quick.classOf[(size + 63) >>> 6] as number] as Home;
       const stock = quick.stock;
@@ -154,6 +155,7 @@ export class Pool {
    * @param size - as for {@link Pool.alloc}
    * @param options - `signal` ends the waiting
    * @returns the block
+   * @throws TypeError `ERR_INVALID_ARG_TYPE` if `signal` is no AbortSignal
    * @throws the errors of {@link Pool.alloc}, `ERR_POOL_FULL` only if the limit is smaller than the block; the signal's
    * reason if it was aborted
    * @example
@@ -167,7 +169,9 @@ export class Pool {
   async allocAsync(size: Size, options: { signal?: AbortSignal } = {}): Promise<PoolBuffer> {
     const inside = this.#inside;
     const bytes = toBytes(size, 'size', MAX_BLOCK);
-    const signal = toSignal(options);
+    requireObject(options);
+    const { signal } = options;
+    if (signal !== undefined && isAborted(signal)) throw signal.reason;
     inside.look();
     const status = inside.waiters.begin(bytes, signal);
     if (typeof status === 'number') fail(status, bytes);

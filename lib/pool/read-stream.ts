@@ -2,6 +2,7 @@ import { close, open, read } from 'node:fs';
 import { addAbortSignal, Readable } from 'node:stream';
 import { BuddyMallocError } from '../binding.ts';
 import { codedError } from '../errors.ts';
+import { isAborted, requireObject, wrongType } from '../options.ts';
 import type { PoolBuffer } from './block.ts';
 import { freeIfLive } from './outgoing.ts';
 import { Pipe } from './pipe.ts';
@@ -58,12 +59,17 @@ export class PooledReadStream extends Readable {
 
   /** @internal */
   constructor(path: string | Buffer | URL, pool: Pool, options: PooledReadStreamOptions) {
+    requireObject(options);
+    if (typeof pool?.tryAlloc !== 'function' || typeof pool.allocAsync !== 'function')
+      throw wrongType('pool must be a pool');
     const { start, end = Number.MAX_SAFE_INTEGER, highWaterMark = CHUNK_BYTES, signal } = options;
     const first = start === undefined ? 0 : toBytes(start, 'start', Number.MAX_SAFE_INTEGER);
     const last = end === Infinity ? Number.MAX_SAFE_INTEGER : toBytes(end, 'end', Number.MAX_SAFE_INTEGER);
     if (first > last) {
       throw codedError(RangeError, 'ERR_OUT_OF_RANGE', `start must not be beyond end, ${last}; received ${first}`);
     }
+    // Throws if it is none; an aborted one destroys the stream.
+    if (signal !== undefined) isAborted(signal);
     const chunkBytes = toBytes(highWaterMark, 'highWaterMark', MOST_CHUNK_BYTES);
     // Node buffers nothing, so that it asks for a chunk only when the one before has been consumed.
     super({ highWaterMark: 0 });
@@ -307,7 +313,7 @@ export class PooledReadStream extends Readable {
  * @param path - of the file
  * @param pool - where the chunks come from
  * @returns the stream, an ordinary Readable
- * @throws TypeError `ERR_INVALID_ARG_TYPE` or `ERR_INVALID_ARG_VALUE` if an option is none, RangeError `ERR_OUT_OF_RANGE` if one is
+ * @throws TypeError `ERR_INVALID_ARG_TYPE` or `ERR_INVALID_ARG_VALUE` if `pool` or an option is none, RangeError `ERR_OUT_OF_RANGE` if one is
  * outside its interval
  * @throws the errors of opening and reading the file and those of {@link Pool.allocAsync}, as `'error'` of the stream
  * @example

@@ -1,0 +1,32 @@
+// What every function with options asks of them.
+import { codedError } from './errors.ts';
+
+export const wrongType = (message: string) => codedError(TypeError, 'ERR_INVALID_ARG_TYPE', message);
+export const wrongValue = (message: string) => codedError(TypeError, 'ERR_INVALID_ARG_VALUE', message);
+
+export function requireObject(options: unknown): void {
+  if (typeof options !== 'object' || options === null) throw wrongType('options must be an object');
+}
+
+export function checkFlag(value: unknown, name: string): asserts value is boolean | undefined {
+  if (value !== undefined && typeof value !== 'boolean') throw wrongType(`${name} must be a boolean`);
+}
+
+/** The flag of this name; false if it is not given. */
+export function toFlag<Name extends string>(options: { [name in Name]?: boolean }, name: Name): boolean {
+  requireObject(options);
+  const value: unknown = options[name];
+  checkFlag(value, name);
+  return value === true;
+}
+
+const { get: abortedGetter } = Object.getOwnPropertyDescriptor(AbortSignal.prototype, 'aborted') as PropertyDescriptor;
+
+/** Whether a signal is aborted, whatever properties the program has given it. */
+export function isAborted(signal: AbortSignal): boolean {
+  try {
+    return abortedGetter?.call(signal);
+  } catch {
+    throw wrongType('signal must be an AbortSignal');
+  }
+}

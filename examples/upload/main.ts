@@ -25,6 +25,8 @@ interface Run {
   way: Way;
   perSecond: number;
   p99Ms: number;
+  /** Processor time of the server for each body. */
+  cpuMs: number;
   /** RSS in the course of the run. */
   rss: number[];
   lost: number;
@@ -77,6 +79,7 @@ async function run(way: Way, seconds: number): Promise<Run> {
       way,
       perSecond: result.requests.average,
       p99Ms: result.latency.p99,
+      cpuMs: figures.cpuMs / figures.bodies,
       rss,
       lost: figures.blocks + figures.violations,
       failed: result.non2xx + result.errors + wrong,
@@ -102,6 +105,7 @@ const table = new Table({
 const row = (name: string, show: (run: Run) => string) => table.push([name, ...runs.map(show)]);
 row('requests a second', ({ perSecond }) => perSecond.toFixed(0));
 row('slowest 1 % of answers', ({ p99Ms }) => `${p99Ms} ms`);
+row("server's processor time a body", ({ cpuMs }) => `${cpuMs.toFixed(2)} ms`);
 for (let part = 0; part < PARTS; part++) {
   row(`RSS at ${((seconds * (part + 1)) / PARTS).toFixed(0)} s`, ({ rss }) =>
     mebibytes(quarter(rss, part).at(-1) ?? 0),

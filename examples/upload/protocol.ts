@@ -22,6 +22,8 @@ export interface Figures {
   blocks: number;
   /** Bodies stored so far. */
   bodies: number;
+  /** Processor time of all the server's threads so far. */
+  cpuMs: number;
   /** Violations of the pool's invariants, counted once nothing is under way. */
   violations: number;
 }

@@ -58,10 +58,12 @@ const server = createServer((request, response) => {
 
 function figures(): Figures {
   const isIdle = waiting.size === 0;
+  const { user, system } = process.cpuUsage();
   return {
     rssBytes: process.memoryUsage.rss(),
     blocks: bodies.blocks(),
     bodies: stored,
+    cpuMs: (user + system) / 1000,
     violations: isIdle ? bodies.violations() : 0,
   };
 }

@@ -173,6 +173,10 @@ export class Pool {
     const { signal } = options;
     if (signal !== undefined && isAborted(signal)) throw signal.reason;
     inside.look();
+    if (!inside.isAwaited && inside.waiters.areNone) {
+      const place = inside.take(bytes, 0);
+      if (place >= 0) return inside.keep(inside.view(place, bytes));
+    }
     const status = inside.waiters.begin(bytes, signal);
     if (typeof status === 'number') fail(status, bytes);
     const block = await status;

@@ -33,6 +33,11 @@ export class Waiters {
     this.#view = view;
   }
 
+  /** Whether this thread waits for nothing. */
+  get areNone(): boolean {
+    return this.#waiting.size === 0;
+  }
+
   /** A promise of the block, or a status below 0. */
   begin(bytes: number, signal: AbortSignal | undefined): Promise<PoolBuffer> | number {
     const native = this.#native as PoolBinding;

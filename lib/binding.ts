@@ -1,8 +1,8 @@
 import { constants } from 'node:buffer';
 import { setImmediate } from 'node:timers';
-import nodeGypBuild from 'node-gyp-build';
+import type NodeGypBuild from 'node-gyp-build';
 import { BuddyMallocError as OwnBuddyMallocError } from './errors.ts';
-import { PACKAGE_ROOT } from './root.ts';
+import { PACKAGE_ROOT, require } from './root.ts';
 
 /** An ArrayBuffer, or any view of one. */
 export type Block = ArrayBuffer | NodeJS.ArrayBufferView<ArrayBuffer>;
@@ -154,6 +154,7 @@ export const INTERFACE = 1;
 function load(): Binding {
   let addon: Binding;
   try {
+    const nodeGypBuild: typeof NodeGypBuild = require('node-gyp-build');
     addon = nodeGypBuild(PACKAGE_ROOT) as Binding;
   } catch (cause) {
     throw new OwnBuddyMallocError('ERR_NOT_BUILT', `The addon has not been built: run "npm rebuild buddymalloc".`, {

@@ -1,5 +1,8 @@
-import bytes from 'bytes-iec';
+import type Bytes from 'bytes-iec';
 import { codedError } from '../errors.ts';
+import { require } from '../root.ts';
+
+const bytes: typeof Bytes = require('bytes-iec');
 
 /** Bytes: a number, or text such as `'64 KiB'`, `'1.5 MiB'` or `'10 MB'` (kB, MB and GB are powers of 1000). */
 export type Size = number | string;

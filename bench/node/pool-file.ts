@@ -3,6 +3,7 @@ import { createReadStream } from 'node:fs';
 import { performance } from 'node:perf_hooks';
 import type { Readable } from 'node:stream';
 import { createPool, createPooledReadStream } from 'buddymalloc';
+import { watchMemory } from './pool-memory.ts';
 
 const PAGE = 4096;
 
@@ -11,6 +12,7 @@ const [way = '', path = ''] = process.argv.slice(2);
 const open = (): Readable =>
   way === 'buddymalloc' ? createPooledReadStream(path, createPool({ limit: '64 MiB' })) : createReadStream(path);
 
+const memory = watchMemory();
 let length = 0;
 let sum = 0;
 const started = performance.now();
@@ -20,4 +22,4 @@ for await (const chunk of open() as AsyncIterable<Buffer>) {
 }
 const ms = performance.now() - started;
 if (length === 0 || sum === 0) throw new Error('nothing was read');
-console.log(JSON.stringify({ ms, bytes_read: length }));
+console.log(JSON.stringify({ ms, bytes_read: length, ...memory() }));

@@ -2,6 +2,7 @@
 import { performance } from 'node:perf_hooks';
 import { isMainThread, type MessagePort, parentPort, Worker } from 'node:worker_threads';
 import { createPool, type Pool } from 'buddymalloc';
+import { watchMemory } from './pool-memory.ts';
 
 const IN_FLIGHT = 16;
 
@@ -46,13 +47,33 @@ const transfer: Side = {
   end: () => {},
 };
 
-const side = way === 'buddymalloc' ? ours(createPool({ name: 'handover' })) : transfer;
+/** What posting takes by itself: one block that stays here is written each time, and its number travels. */
+function numberAlone(): Side {
+  const block = Buffer.allocUnsafeSlow(size);
+  return {
+    send(port, i) {
+      block.fill(i);
+      port.postMessage(i);
+    },
+    bounce: (port, i) => port.postMessage(i),
+    end: () => {},
+  };
+}
+
+const sides: Record<string, () => Side> = {
+  buddymalloc: () => ours(createPool({ name: 'handover' })),
+  transfer: () => transfer,
+  'a number alone': numberAlone,
+};
+const side = sides[way]?.();
+if (side === undefined) throw new Error(`there is no way called ${way}`);
 
 if (isMainThread) {
   const worker = new Worker(new URL(import.meta.url), { argv: process.argv.slice(2) });
   await new Promise((resolve) => worker.once('message', resolve));
   let sent = 0;
   let back = 0;
+  const memory = watchMemory();
   const started = performance.now();
   const ended = new Promise<number>((resolve) => {
     worker.on('message', (message: unknown) => {
@@ -64,7 +85,7 @@ if (isMainThread) {
   while (sent < Math.min(IN_FLIGHT, count)) side.send(worker, sent++);
   const ms = await ended;
   await worker.terminate();
-  console.log(JSON.stringify({ ms, ns: (ms * 1e6) / count }));
+  console.log(JSON.stringify({ ms, ns: (ms * 1e6) / count, ...memory() }));
 } else {
   const port = parentPort;
   if (port === null) throw new Error('this is no worker');

@@ -1,6 +1,7 @@
 /** Chunks of 64 KiB to 1 MiB, 32 of them live, every byte written: pool-stream WAY CHUNKS. */
 import { PerformanceObserver, performance } from 'node:perf_hooks';
 import { setImmediate as nextTurn } from 'node:timers/promises';
+import { watchMemory } from './pool-memory.ts';
 import { wayCalled } from './pool-ways.ts';
 import { numbers } from './report.ts';
 
@@ -21,6 +22,7 @@ new PerformanceObserver((list) => {
   for (const entry of list.getEntries()) gcMs += entry.duration;
 }).observe({ entryTypes: ['gc'] });
 
+const memory = watchMemory();
 const started = performance.now();
 for (let i = 0; i < times.length; i++) {
   const size = SMALLEST + random(LARGEST - SMALLEST + 1);
@@ -40,5 +42,11 @@ await nextTurn();
 times.sort();
 const p99 = times[Math.floor(times.length * 0.99)] ?? 0;
 console.log(
-  JSON.stringify({ ms, gc_ms: gcMs, chunk_p50_ns: (times[times.length >> 1] ?? 0) * 1e6, chunk_p99_ns: p99 * 1e6 }),
+  JSON.stringify({
+    ms,
+    gc_ms: gcMs,
+    chunk_p50_ns: (times[times.length >> 1] ?? 0) * 1e6,
+    chunk_p99_ns: p99 * 1e6,
+    ...memory(),
+  }),
 );

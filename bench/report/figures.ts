@@ -13,6 +13,7 @@ const LABELS: [key: string, label: string, unit: Unit][] = [
   ['gc_ms', 'in the garbage collector', 'ms'],
   ['chunk_p50_ns', 'half of the chunks', 'ns'],
   ['chunk_p99_ns', '99 % of the chunks', 'ns'],
+  ['rss_beyond_node', "memory at the peak, beyond Node's own", 'MiB'],
   ['malloc_p50', 'malloc, half of them', 'ns'],
   ['malloc_p999', 'malloc, 99.9 %', 'ns'],
   ['malloc_p99999', 'malloc, 99.999 %', 'ns'],

@@ -33,10 +33,13 @@ const THING_CROWD_TIMES = 200;
 const FIXED = 0.4;
 /** 1.0 µs where creating and finalising one takes 1.75. */
 const OWN = 1 / 1.75;
+/** Node and its threads alone take more than half of what some of the rivals take in all. */
+const BEYOND_NODE = figure('rss_beyond_node');
 const STREAM: [string, number, Metric][] = [
   ['time', 0.55, figure('ms')],
   ['time in the garbage collector', 0.1, figure('gc_ms')],
   ['peak memory', 0.6, METRICS.rss],
+  ["peak memory beyond Node's own", 0.6, BEYOND_NODE],
   ['99 % of chunks', 0.3, figure('chunk_p99_ns')],
 ];
 const HANDOVER_TIMES = new Map([
@@ -47,6 +50,7 @@ const HANDOVER_MEMORY = 0.5;
 const FILE: [string, number, Metric][] = [
   ['time', 0.6, figure('ms')],
   ['peak memory', 0.6, METRICS.rss],
+  ["peak memory beyond Node's own", 0.6, BEYOND_NODE],
 ];
 
 const NS = figure('ns');
@@ -72,6 +76,7 @@ function targetsOn(node: string, results: readonly Measured[]): Target[] {
     ...HANDOVER_SIZES.flatMap((size) => [
       faster(handoverRow(size), 'transfer', HANDOVER_TIMES.get(size) ?? 1),
       compare(handoverRow(size), 'transfer', HANDOVER_MEMORY, METRICS.rss, 'peak memory '),
+      compare(handoverRow(size), 'transfer', HANDOVER_MEMORY, BEYOND_NODE, "peak memory beyond Node's own "),
     ]),
     ...FILE.map(([words, limit, metric]) => compare(fileRow, 'createReadStream', limit, metric, `${words} `)),
   ];

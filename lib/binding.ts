@@ -143,13 +143,14 @@ interface Binding {
   forbidExternal(forbidden: boolean): void;
   externalForbidden(): boolean;
   turned(): void;
+  detachWith(transfer: () => ArrayBuffer): void;
 }
 
 /** Bytes of the largest block: as long as an ArrayBuffer can be in this version of Node. */
 export const MAX_SIZE = constants.MAX_LENGTH;
 
 /** The addon's functions as they are described above. A test asks for another number when the description changes. */
-export const INTERFACE = 1;
+export const INTERFACE = 2;
 
 function load(): Binding {
   let addon: Binding;
@@ -179,7 +180,14 @@ export const native = load();
 export const BuddyMallocError = native.registerErrorClass(OwnBuddyMallocError);
 export type BuddyMallocError = OwnBuddyMallocError;
 
+/** Gives an ArrayBuffer's memory to a new one, which leaves the old one detached. Node 20 does not have it. */
+export const transfer = (ArrayBuffer.prototype as { transfer?: () => ArrayBuffer }).transfer;
+/** The first Node in which the program can give an ArrayBuffer a key, without which nobody can detach it. */
+const FIRST_WITH_KEYS = 23;
+
 native.setMaxSize(MAX_SIZE);
+if (transfer !== undefined && Number.parseInt(process.versions.node, 10) >= FIRST_WITH_KEYS)
+  native.detachWith(transfer);
 native.onBacklog(() => {
   setImmediate(() => native.turned()).unref();
 });

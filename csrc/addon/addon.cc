@@ -30,8 +30,14 @@ Napi::Value externalForbidden(const Napi::CallbackInfo &info) {
   return Napi::Boolean::New(info.Env(), tableOf(info.Env()).externalForbidden);
 }
 
+/* detachWith(transfer): ArrayBuffers are to be detached by ArrayBuffer.prototype.transfer. */
+void detachWith(const Napi::CallbackInfo &info) {
+  MoveWatch &moves = tableOf(info.Env()).moves();
+  if (moves.transfer == nullptr) napi_create_reference(info.Env(), info[0], 1, &moves.transfer);
+}
+
 /* What lib/binding.ts expects of the addon; to be raised there as well whenever a function is added, or its call changes. */
-constexpr int kInterface = 1;
+constexpr int kInterface = 2;
 
 void closeTable(napi_env, void *data, void *) { static_cast<BlockTable *>(data)->close(); }
 
@@ -61,6 +67,7 @@ Napi::Object initialize(Napi::Env env, Napi::Object exports) {
   defineFunction<onBacklog>(env, exports, "onBacklog");
   defineFunction<forbidExternal>(env, exports, "forbidExternal");
   defineFunction<externalForbidden>(env, exports, "externalForbidden");
+  defineFunction<detachWith>(env, exports, "detachWith");
   defineFunction<turned>(env, exports, "turned");
   define(env, exports, "interface", Napi::Number::New(env, kInterface));
   return exports;

@@ -110,7 +110,7 @@ bool toBlock(Napi::Env env, napi_value value, ErrorCode detached, BlockTable::En
 }
 
 bool detachBlock(Napi::Env env, napi_value buffer) {
-  if (napi_detach_arraybuffer(env, buffer) == napi_ok) return true;
-  throwError(env, ErrorCode::ERR_FOREIGN_BUFFER, "the buffer cannot be detached");
+  if (detachBuffer(env, buffer)) return true;
+  throwError(env, ErrorCode::ERR_FOREIGN_BUFFER, "the buffer cannot be detached: it was marked as untransferable");
   return false;
 }

@@ -1,6 +1,8 @@
 /* blocks.cc: malloc and its siblings, as JavaScript calls them. */
 #include "blocks.h"
 
+#include <cstring>
+
 #include "arguments.h"
 #include "block-table.h"
 #include "buddymalloc.h"
@@ -28,10 +30,24 @@ bool mayBeNative(Napi::Env env, size_t size) {
   return false;
 }
 
+/* Where it is not known beforehand that the old one can be detached, it must be allocated until it is. */
+Napi::Value resizeByCopy(Napi::Env env, BlockTable::Entry *block, napi_value buffer, size_t size) {
+  void *memory = bm_malloc(size);
+  if (memory == nullptr) return outOfMemory(env, size);
+  std::memcpy(memory, block->memory, size < block->size ? size : block->size);
+  if (!detachBlock(env, buffer)) {
+    bm_free(memory);
+    return {};
+  }
+  bm_free(tableOf(env).release(block));
+  return wrapOrThrow(env, memory, size);
+}
+
 Napi::Value resize(Napi::Env env, napi_value value, size_t size) {
   BlockTable::Entry *block = nullptr;
   napi_value buffer = nullptr;
   if (!toBlock(env, value, ErrorCode::ERR_USE_AFTER_FREE, &block, &buffer)) return {};
+  if (mayRefuseToDetach(env)) return resizeByCopy(env, block, buffer, size);
   /* One byte for none: bm_realloc(p, 0) would free. */
   void *memory = bm_realloc(block->memory, size == 0 ? 1 : size);
   if (memory == nullptr) return outOfMemory(env, size);
@@ -94,4 +110,4 @@ Napi::Value usableSize(const Napi::CallbackInfo &info) {
   return Napi::Number::New(info.Env(), static_cast<double>(bm_malloc_usable_size(block->memory)));
 }
 
-void detach(const Napi::CallbackInfo &info) { napi_detach_arraybuffer(info.Env(), info[0]); }
+void detach(const Napi::CallbackInfo &info) { detachBuffer(info.Env(), info[0]); }

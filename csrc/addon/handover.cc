@@ -95,8 +95,12 @@ Napi::Value handover(const Napi::CallbackInfo &info) {
   const uint64_t handle = deposit(block->memory, block->size);
   if (handle == 0) return tooMany(info.Env());
   /* Nobody knows the handle before this function returns, so detaching after the deposit is early enough. */
+  if (!detachBlock(info.Env(), buffer)) {
+    size_t size = 0;
+    collect(handle, &size);
+    return {};
+  }
   tableOf(info.Env()).release(block);
-  if (!detachBlock(info.Env(), buffer)) return {};
   return Napi::Number::New(info.Env(), static_cast<double>(handle));
 }
 

@@ -3,15 +3,23 @@
 
 #include <uv.h>
 
+#include "block-table.h"
+
 namespace {
 
 /* Node 21 is the first that can move memory without being asked to by a flag of V8. */
 constexpr uint32_t kFirstThatMoves = 21;
+/* The first in which ArrayBuffers may have a key. */
+constexpr uint32_t kFirstWithKeys = 23;
+
+uint32_t majorVersion(napi_env env) {
+  const napi_node_version *version = nullptr;
+  return napi_get_node_version(env, &version) == napi_ok ? version->major : kFirstWithKeys;
+}
 
 /* Whether this JavaScript has ArrayBuffer.prototype.transfer(). */
 bool hasTransfer(napi_env env) {
-  const napi_node_version *version = nullptr;
-  if (napi_get_node_version(env, &version) != napi_ok || version->major >= kFirstThatMoves) return true;
+  if (majorVersion(env) >= kFirstThatMoves) return true;
   napi_value global = nullptr;
   napi_value constructor = nullptr;
   napi_value prototype = nullptr;
@@ -64,6 +72,23 @@ struct MoveWatch::Turn {
     });
   }
 };
+
+bool mayRefuseToDetach(napi_env env) { return tableOf(env).moves().transfer != nullptr; }
+
+bool detachBuffer(napi_env env, napi_value buffer) {
+  const napi_ref reference = tableOf(env).moves().transfer;
+  if (reference == nullptr) return napi_detach_arraybuffer(env, buffer) == napi_ok;
+  napi_value transfer = nullptr;
+  napi_value zero = nullptr;
+  bool detached = false;
+  napi_get_reference_value(env, reference, &transfer);
+  napi_create_uint32(env, 0, &zero);
+  if (napi_call_function(env, buffer, transfer, 1, &zero, nullptr) != napi_ok) {
+    napi_value exception = nullptr;
+    napi_get_and_clear_last_exception(env, &exception);
+  }
+  return napi_is_detached_arraybuffer(env, buffer, &detached) == napi_ok && detached;
+}
 
 MoveWatch::MoveWatch(napi_env env) : env_(env), can_move_(hasTransfer(env)) { list_.next = list_.previous = &list_; }
 

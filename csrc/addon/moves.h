@@ -24,6 +24,12 @@ struct Watched {
   bool moved = false;
 };
 
+/* Detach an ArrayBuffer. False if it cannot be: the program has marked it with markAsUntransferable(), which from Node 23 on gives
+ * it a key that only Node has, and Node-API ends the process when it is asked to detach such a one. */
+bool detachBuffer(napi_env env, napi_value buffer);
+/* Whether that can happen. */
+bool mayRefuseToDetach(napi_env env);
+
 class MoveWatch {
 public:
   explicit MoveWatch(napi_env env);
@@ -34,6 +40,9 @@ public:
   void begin(Watched &watched, napi_value buffer);
   /* The memory is the maker's again, since it has detached the ArrayBuffer itself, or the finalizer was called. */
   static void end(Watched &watched);
+
+  /* ArrayBuffer.prototype.transfer(), where it is how ArrayBuffers are to be detached. */
+  napi_ref transfer = nullptr;
 
 private:
   struct Turn; /* what the event loop calls */

@@ -71,8 +71,7 @@ napi_value closeRegion(napi_env env, napi_callback_info info) {
   if (found != call.door->openings.end() && found->second->watched.watch != nullptr &&
       napi_get_reference_value(env, found->second->watched.buffer, &latest) == napi_ok && latest != nullptr)
     napi_strict_equals(env, latest, call.values[1], &same);
-  if (same) MoveWatch::end(found->second->watched);
-  napi_detach_arraybuffer(env, call.values[1]);
+  if (detachBuffer(env, call.values[1]) && same) MoveWatch::end(found->second->watched);
   return nullptr;
 }
 
@@ -147,11 +146,9 @@ napi_value closeOwn(napi_env env, napi_callback_info info) {
   const auto found = call.door->own.find(call.uint32(0));
   napi_value result = nullptr;
   const bool moved = found != call.door->own.end() && found->second->lent && isDetached(env, call.values[1]);
-  if (!moved) {
-    if (found != call.door->own.end()) lend(found->second, false, nullptr);
-    napi_detach_arraybuffer(env, call.values[1]);
-  }
-  napi_get_boolean(env, !moved, &result);
+  const bool closed = !moved && detachBuffer(env, call.values[1]);
+  if (closed && found != call.door->own.end()) lend(found->second, false, nullptr);
+  napi_get_boolean(env, closed, &result);
   return result;
 }
 

@@ -116,8 +116,8 @@ napi_value releaseShared(napi_env env, napi_callback_info info) {
   bool moved = false;
   napi_is_detached_arraybuffer(env, call.values[1], &moved);
   if (moved || found == call.door->users.end()) return nullptr;
+  if (!detachBuffer(env, call.values[1])) return nullptr;
   MoveWatch::end(found->second->watched);
-  napi_detach_arraybuffer(env, call.values[1]);
   leaveBlock(found->second);
   return nullptr;
 }

@@ -1,12 +1,9 @@
-import { BuddyMallocError, native, type PoolBinding } from '../binding.ts';
+import { BuddyMallocError, native, type PoolBinding, transfer } from '../binding.ts';
 import { anchor, byteLengthOf } from './block.ts';
 import { fail, STATUS } from './status.ts';
 
 /** Recycled ArrayBuffers kept at most; a thread's stock holds fewer blocks as a rule. */
 const MOST_RECYCLED = 4096;
-
-/** Gives an ArrayBuffer's memory to a new one, which leaves the old one detached. Node 20 does not have it. */
-const transfer = (ArrayBuffer.prototype as { transfer?: () => ArrayBuffer }).transfer;
 
 /** The ArrayBuffers through which this thread sees a pool's memory. */
 export class Memory {
@@ -74,8 +71,8 @@ export class Memory {
 
   /**
    * Detaches a block's own ArrayBuffer; if the block is going to be `reused`, it is kept in another guise where possible.
-   * Returns false if the program has moved the memory to an ArrayBuffer that we do not have: the block is free when the garbage
-   * collector has found that one.
+   * Returns false if the program has moved the memory to an ArrayBuffer that we do not have, or has seen to it that this one cannot
+   * be detached: the block is free when the garbage collector has found the one or the other.
    */
   closeOwn(place: number, buffer: ArrayBuffer, reused: boolean): boolean {
     if (this.copies) {
@@ -84,9 +81,15 @@ export class Memory {
     }
     if (!reused || transfer === undefined) return this.#native.closeOwn(place, buffer);
     if (byteLengthOf(buffer) === 0 && this.#native.isLent(place)) return false;
+    let kept: ArrayBuffer;
+    try {
+      kept = transfer.call(buffer);
+    } catch {
+      return false;
+    }
     this.#native.lendOwn(place, false, buffer);
     if (this.#recycled.size >= MOST_RECYCLED) this.#recycled.clear();
-    this.#recycled.set(place, { buffer: transfer.call(buffer), region: this.at(place, 0) });
+    this.#recycled.set(place, { buffer: kept, region: this.at(place, 0) });
     return true;
   }
 

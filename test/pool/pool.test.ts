@@ -1,4 +1,6 @@
 import { Buffer } from 'node:buffer';
+import { closeSync, constants, mkdtempSync, openSync, readSync, rmSync, writeFileSync } from 'node:fs';
+import { dirname, join } from 'node:path';
 import { afterEach, describe, expect, it } from 'vitest';
 import { createPool, MAX_SIZE, openPool, type Pool, type PoolOptions } from '../../lib/index.ts';
 
@@ -85,6 +87,27 @@ describe('alloc', () => {
     block.writeUInt32BE(0xdead_beef, 4);
     block.write('hi', 8, 'latin1');
     expect(block.toString('hex')).toBe('00000000deadbeef6869000000000000');
+  });
+
+  it('serves blocks that a file can be read into past the page cache (O_DIRECT), where the file system has it', () => {
+    const path = join(mkdtempSync(join(process.cwd(), '.cache', 'direct-')), 'file');
+    const pool = createPool();
+    const block = pool.allocAligned(8192, 4096).fill('buddymalloc ');
+    writeFileSync(path, block);
+    let file: number | undefined;
+    try {
+      file = openSync(path, constants.O_RDONLY | constants.O_DIRECT);
+    } catch (error) {
+      expect(error).toMatchObject({ code: 'EINVAL' });
+    }
+    if (file !== undefined) {
+      const read = pool.allocAligned(8192, 4096).fill(0);
+      expect(readSync(file, read, 0, 8192, 0)).toBe(8192);
+      expect(read.equals(block)).toBe(true);
+      closeSync(file);
+    }
+    rmSync(dirname(path), { recursive: true });
+    pool.destroy();
   });
 
   it('serves blocks beyond 4 GiB where ArrayBuffers can be so long, and says so where not', () => {

@@ -1,4 +1,6 @@
+import { MessageChannel } from 'node:worker_threads';
 import { describe, expect, it } from 'vitest';
+import { createPool } from '../../lib/index.ts';
 import { runNode } from '../package/run-node.ts';
 
 const [major = 0] = process.versions.node.split('.').map(Number);
@@ -152,6 +154,39 @@ describe('hostile use of ArrayBuffers', () => {
     expect({ stdout, stderr, exitCode }).toEqual({ stdout: 'alive', stderr: '', exitCode: 0 });
   });
 
+  it('an ArrayBuffer marked as untransferable, which Node 24 lets nobody detach, crashes nothing', async () => {
+    const { stdout, stderr, exitCode } = await runNode(
+      `import { markAsUntransferable } from 'node:worker_threads';
+       import { setImmediate as turn } from 'node:timers/promises';
+       import { createPool, free, handover, malloc, mallocCheck, realloc } from 'buddymalloc';
+       const attempt = (action) => { try { action(); } catch (error) { return error.code; } };
+       const mark = (block) => (markAsUntransferable(block.buffer ?? block), block);
+       const codes = [free, handover, (block) => realloc(block, 1e6)].map((action) => attempt(() => action(mark(malloc(100)))));
+       const checks = [];
+       for (const guard of ['detach', 'check', 'off']) {
+         const pool = createPool({ guard });
+         for (const block of [pool.alloc(100), pool.alloc(100), pool.alloc(4e7), pool.allocArrayBuffer(100)]) pool.free(mark(block));
+         mark(pool.share(pool.alloc(100), { plain: true })).release();
+         pool.handle(mark(pool.alloc(100)));
+         pool.trim();
+         checks.push(pool.check());
+         pool.reset();
+         pool.destroy();
+       }
+       for (let i = 0; i < 20; i++) { gc(); await turn(); }
+       console.log(JSON.stringify([...codes.map((code) => code ?? null), ...checks, mallocCheck()]));
+       // Without a clean-up, in which Node detaches what is left itself, and aborts.
+       process.exit();`,
+      ['--expose-gc'],
+    );
+    const code = major >= 24 ? 'ERR_FOREIGN_BUFFER' : null;
+    expect({ stderr, stdout: JSON.parse(stdout), exitCode }).toEqual({
+      stderr: '',
+      stdout: [code, code, code, 0, 0, 0, 0],
+      exitCode: 0,
+    });
+  });
+
   it('operations under way do not crash when their memory is freed or the pool destroyed', async () => {
     const { stdout, stderr, exitCode } = await runNode(
       `import { createPool } from 'buddymalloc';
@@ -177,6 +212,27 @@ describe('hostile use of ArrayBuffers', () => {
 });
 
 describe('postMessage of a block itself', () => {
+  it.runIf(major >= 22)('is an error in a transfer list, also of an ArrayBuffer that is used again', () => {
+    const { port1, port2 } = new MessageChannel();
+    for (const guard of ['detach', 'check'] as const) {
+      const pool = createPool({ guard });
+      for (let round = 0; round < 3; round++) {
+        for (const buffer of [pool.alloc(100).buffer, pool.allocArrayBuffer(100)]) {
+          expect(() => port1.postMessage(buffer, [buffer])).toThrow(
+            expect.objectContaining({ name: 'DataCloneError' }),
+          );
+          expect(buffer.byteLength).toBeGreaterThan(0);
+        }
+        const [block, own] = [pool.alloc(100), pool.allocArrayBuffer(100)];
+        pool.free(block);
+        pool.free(own);
+      }
+      pool.destroy();
+    }
+    port1.close();
+    port2.close();
+  });
+
   it('copies: what arrives is no block, and the block stays', async () => {
     const { stdout } = await runNode(
       `import { createPool } from 'buddymalloc';

@@ -1,6 +1,6 @@
 /* block.c: the classes of blocks.
  *
- * Invariant: B1  a class's size is 2^k, or 5, 6 or 7 eighths or 9 sixteenths of 2^k, and a multiple of 16.
+ * Invariant: B1  a class's size is 2^k, or 5, 6 or 7 eighths, 9 sixteenths or 17 thirty-seconds of 2^k, and a multiple of 16.
  *            B2  for every offset below 64 KiB, the high word of offset * reciprocal is
  *                offset / size, and the low word is below reciprocal if and only if size
  *                divides offset (the sizes are small enough for the error to vanish).
@@ -12,13 +12,15 @@
 /* The classes in (2^(order - 1), 2^order]. */
 #define EIGHTHS(order) \
   CLASS(5u << ((order) - 3)), CLASS(6u << ((order) - 3)), CLASS(7u << ((order) - 3)), CLASS(1u << (order))
-#define WITH_SIXTEENTH(order) CLASS(9u << ((order) - 4)), EIGHTHS(order)
+/* The same, and half of 2^order with a sixteenth or an eighth more. */
+#define WITH_17TH(order) CLASS(17u << ((order) - 5)), EIGHTHS(order)
+#define WITH_9TH(order) CLASS(9u << ((order) - 4)), EIGHTHS(order)
 
 const struct block_class block_classes[CLASS_COUNT] = {
     CLASS(16u),  CLASS(32u),  CLASS(48u),  CLASS(64u),  CLASS(80u),  CLASS(96u),
     CLASS(128u), CLASS(160u), CLASS(192u), CLASS(256u), CLASS(320u), CLASS(384u),
     CLASS(512u), CLASS(640u), CLASS(768u), CLASS(1024u),
-    EIGHTHS(11), EIGHTHS(12), WITH_SIXTEENTH(13), WITH_SIXTEENTH(14), WITH_SIXTEENTH(15)};
+    WITH_17TH(11), WITH_17TH(12), WITH_9TH(13), WITH_9TH(14), WITH_9TH(15)};
 
 #define SELF(class) class
 const uint8_t block_step_class[SMALL_STEP_COUNT] = BLOCK_STEPS(SELF);

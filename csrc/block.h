@@ -1,8 +1,8 @@
 /* block.h: size <-> class <-> level <-> address of a block; pure arithmetic.
  *
  * A block is a power of two, or 5/8, 6/8 or 7/8 of one: a power of two whose last eighths
- * were given back. 5/8 and 6/8 exist from 64 bytes up, 7/8 above 1 KiB, 9/16 above 4 KiB: a page and a header
- * is what databases ask for (docs/adr/0002). */
+ * were given back. 5/8 and 6/8 exist from 64 bytes up, 7/8 above 1 KiB. One more in each order above 1 KiB is for a power of
+ * two and a header, which databases ask for: 17/32 to 4 KiB, 9/16 above (docs/adr/0002, 0012). */
 #ifndef BM_BLOCK_H
 #define BM_BLOCK_H
 
@@ -16,7 +16,7 @@
 #define INLINE_STATES 52u
 
 #define SMALL_CLASS_COUNT 16u
-#define CLASS_COUNT 39u
+#define CLASS_COUNT 41u
 /* log2: the tables of classes have an entry for each step of so many bytes; in the unchecked build for each byte, which makes them 2 KiB
  * long and spares malloc() two instructions. */
 #define STEP_ORDER (BM_UNCHECKED ? 0u : 4u)
@@ -93,10 +93,11 @@ static inline unsigned block_level(size_t size) { return block_order(size) - MIN
 /* The class of a request of SMALL_MAX + 1 .. SLOT_BLOCK_MAX bytes. */
 static inline unsigned block_medium_class(size_t size) {
   unsigned order = 64u - (unsigned)__builtin_clzll(size - 1);
-  /* Sixteenths above the half, from 0: the classes end at 2, 4, 6 and 8 of them, above 4 KiB at 1 too. */
-  unsigned sixteenths = BM_PLAIN_BUDDY ? 7 : (unsigned)((size - 1) >> (order - 4)) & 7;
-  if (order < 13) return SMALL_CLASS_COUNT + (order - 11) * 4 + sixteenths / 2;
-  return SMALL_CLASS_COUNT + 8 + (order - 13) * 5 + sixteenths / 2 + (sixteenths != 0);
+  /* Five in each order: the first ends at 17/32, above 4 KiB at 9/16, the others at 5, 6, 7 and 8 eighths. */
+  size_t half = (size_t)1 << (order - 1);
+  size_t above = BM_PLAIN_BUDDY ? half - 1 : size - 1 - half;
+  size_t first = half >> (order < 13 ? 4 : 3);
+  return SMALL_CLASS_COUNT + (order - 11) * 5 + (unsigned)(above >> (order - 3)) + (above >= first);
 }
 
 static inline int block_is_medium(unsigned class) { return class >= SMALL_CLASS_COUNT; }

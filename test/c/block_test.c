@@ -18,13 +18,14 @@ static int is_class_used(unsigned class) {
 #endif
 }
 
-TEST("B1: every class is a power of two, 5, 6 or 7 eighths of one, or 9 sixteenths, and a multiple of 16") {
+TEST("B1: every class is a power of two, 5, 6 or 7 eighths of one, 9 sixteenths or 17 thirty-seconds, and a multiple of 16") {
   for (unsigned class = 0; class < CLASS_COUNT; class++) {
     uint32_t size = block_classes[class].size;
     uint32_t odd = size >> __builtin_ctz(size);
-    CHECK(odd == 1 || odd == 3 || odd == 5 || odd == 7 || odd == 9);
+    CHECK(odd == 1 || odd == 3 || odd == 5 || odd == 7 || odd == 9 || odd == 17);
     CHECK(odd != 7 || size > 1024);
     CHECK(odd != 9 || size > 4096);
+    CHECK(odd != 17 || (size > 1024 && size < 4096));
     CHECK_EQ(size % 16, 0);
     CHECK(class == 0 || size > block_classes[class - 1].size);
     CHECK_EQ(block_classes[class].capacity, SLOT_SIZE / size);

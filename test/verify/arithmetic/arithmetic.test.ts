@@ -11,7 +11,7 @@ const SLOT = 65536n;
 const CHUNK = 2n ** 22n;
 const PTRDIFF_MAX = 2n ** 63n - 1n;
 const WORD_MAX = 2n ** 64n - 1n;
-const CLASSES = 39;
+const CLASSES = 41;
 
 const { Context, em } = await init();
 const { BitVec: Bits, Solver, And, Implies, Not, ULE, ULT, UGT, If } = new Context('main');

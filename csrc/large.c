@@ -20,6 +20,8 @@
 #include "os.h"
 #include "purge.h"
 
+#include <string.h>
+
 /* The arena's kept block of `count` slots, taken; or NULL. */
 static struct slot *take_kept(struct arena *arena, uint32_t count) {
   if (count > KEPT_SLOTS_MAX) return NULL;
@@ -83,7 +85,8 @@ static struct slot *keep(struct arena *arena, struct slot *slot) {
   return NULL;
 }
 
-/* Zero the slots of the bits in `dirty`, as far as they are part of the first `size` bytes. */
+/* Make the slots of the bits in `dirty` zero, as far as they are part of the first `size` bytes: by giving their pages back, which costs
+ * less than writing them and takes no memory until they are used. */
 static void zero(char *address, size_t size, uint64_t dirty) {
   while (dirty != 0) {
     size_t start = (size_t)__builtin_ctzll(dirty);
@@ -93,8 +96,8 @@ static void zero(char *address, size_t size, uint64_t dirty) {
     if (from >= size) return;
     if (BM_HARDENED)
       guard_large_zero(address + from, to - from);
-    else
-      os_zero(address + from, (to < size ? to : size) - from);
+    else if (os_purge(address + from, to - from) != 0)
+      memset(address + from, 0, (to < size ? to : size) - from);
     dirty &= start + run == CHUNK_SLOTS ? 0 : ~UINT64_C(0) << (start + run);
   }
 }
@@ -103,9 +106,10 @@ void *large_alloc(size_t size, size_t alignment, int zeroed) {
   size_t count = block_large_slots(size);
   size_t aligned = alignment >> SLOT_ORDER;
   if (count < aligned) count = aligned;
-  uint64_t dirty = ~UINT64_C(0) >> (CHUNK_SLOTS - count);
+  uint64_t dirty = 0;
   struct slot *slot = aligned <= 1 ? take_kept(arena_mine, (uint32_t)count) : NULL;
-  if (slot == NULL) {
+  int kept = slot != NULL;
+  if (!kept) {
     lock_acquire(&heap.lock);
     slot = chunk_take((uint32_t)count);
     if (slot != NULL) {
@@ -120,7 +124,10 @@ void *large_alloc(size_t size, size_t alignment, int zeroed) {
     if (slot == NULL) return NULL;
   }
   void *address = (void *)slot_base(slot);
-  if (zeroed) zero(address, size, dirty);
+  if (zeroed && kept)
+    os_zero(address, size); /* it was written a moment ago, and is in the cache */
+  else if (zeroed)
+    zero(address, size, dirty);
   return address;
 }
 

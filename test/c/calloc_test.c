@@ -7,6 +7,7 @@
 #include <errno.h>
 #include <stdint.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <unistd.h>
 
 TEST("calloc() of every size up to 4 MiB around a class boundary gives zeroes") {
@@ -90,6 +91,29 @@ TEST("calloc() gives zeroes in a longer block than the one that was freed there,
     content_is_zero(blocks[i], LONG);
   }
   for (size_t i = 0; i < LARGE; i++) free(blocks[i]);
+}
+
+static size_t pages_present(void *block, size_t size) {
+  static unsigned char present[64];
+  size_t count = 0;
+  CHECK_LE(size / 4096, sizeof present);
+  CHECK_EQ(mincore((void *)((uintptr_t)block & ~(uintptr_t)4095), size, present), 0);
+  for (size_t i = 0; i < size / 4096; i++) count += present[i] & 1;
+  return count;
+}
+
+TEST_IF(NEEDS_OURS | NEEDS_NATIVE, "a large block of calloc() takes no memory before it is written, where dirty ones were freed") {
+  enum { COUNT = 64, SIZE = 65536 };
+  static void *blocks[COUNT];
+  size_t present = 0;
+  if (sysconf(_SC_PAGESIZE) != 4096) return;
+  for (size_t i = 0; i < COUNT; i++) content_fill(blocks[i] = malloc(SIZE), SIZE, i);
+  for (size_t i = 0; i < COUNT; i++) free(blocks[i]);
+  for (size_t i = 0; i < COUNT; i++) blocks[i] = calloc(1, SIZE);
+  for (size_t i = 0; i < COUNT; i++) present += pages_present(blocks[i], SIZE);
+  CHECK_LE(present, COUNT * SIZE / 4096 / 4);
+  for (size_t i = 0; i < COUNT; i++) content_is_zero(blocks[i], SIZE);
+  for (size_t i = 0; i < COUNT; i++) free(blocks[i]);
 }
 
 TEST("calloc() of nothing gives a different pointer each time") {

@@ -295,6 +295,17 @@ static struct slot *recut(struct arena *arena) {
   return NULL;
 }
 
+/* A slot of the heap for `class`; NULL without memory. The first goes without the pages that others left in it, since most threads need
+ * but a page of most classes, and nobody else could use the rest. Requires heap.lock, and gives it up for that. */
+static struct slot *take_slot(struct arena *arena, unsigned class) {
+  struct slot *slot = chunk_take(1);
+  if (slot != NULL && (arena->served >> class & 1) == 0) {
+    arena->served |= UINT64_C(1) << class;
+    chunk_clean(slot);
+  }
+  return slot;
+}
+
 static struct slot *new_slot(struct arena *arena, unsigned class) {
   struct slot *slot = recut(arena);
   /* Memory that is there, before any that is not. */
@@ -303,7 +314,7 @@ static struct slot *new_slot(struct arena *arena, unsigned class) {
   if (slot != NULL)
     slot_uncut(slot);
   else
-    slot = chunk_take(1);
+    slot = take_slot(arena, class);
   if (slot != NULL && !slot_cut(slot, class, arena)) {
     chunk_give(slot, 1);
     slot = NULL;

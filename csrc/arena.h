@@ -33,6 +33,7 @@ struct stock {
   struct slot *current; /* the slot served from last; NULL if there was none yet */
 };
 static_assert(sizeof(struct stock) == 32, "a stock is found by a shift, and lies in one cache line");
+static_assert(CLASS_COUNT <= 64, "classes are bits of a word");
 
 /* An open batch of blocks for one owner (remote.c). */
 struct batch;
@@ -64,6 +65,7 @@ struct arena {
   uint32_t tidied;   /* ms, when a class's slots were last looked through for idle ones */
   uint32_t flushed;  /* ms, when out[] was last sent for its age */
   uint32_t batch_count;
+  uint64_t served;                     /* bit c: class c had a slot of the heap once */
   struct batch *batches;               /* empty ones in store (remote.c) */
   struct outgoing out[REMOTE_OWNERS];  /* frees of others' blocks, by their owner's number */
   struct arena *next;                  /* in arenas.all */

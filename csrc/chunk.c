@@ -117,6 +117,10 @@ static void count_dirty(const struct slot *first, uint32_t count, int sign) {
   __atomic_store_n(&heap.dirty_bytes, heap.dirty_bytes + (sign > 0 ? bytes : 0 - bytes), __ATOMIC_RELAXED);
 }
 
+static void note_least(void) {
+  if (heap.dirty_bytes < heap.dirty_least) heap.dirty_least = heap.dirty_bytes;
+}
+
 struct slot *chunk_take(uint32_t count) {
   unsigned level = count == 1 ? 0 : 32u - (unsigned)__builtin_clz(count - 1);
   struct slot *slot = freelist_pop(level + SLOT_ORDER);
@@ -124,6 +128,7 @@ struct slot *chunk_take(uint32_t count) {
   while (slot->order > level + SLOT_ORDER) chunk_split(slot);
   push_pieces(slot + count, (1u << level) - count, slot->stamp);
   count_dirty(slot, count, -1);
+  note_least();
   return slot;
 }
 
@@ -176,6 +181,7 @@ int chunk_extend(struct slot *after, uint32_t count) {
   }
   push_pieces(after + count, found - count, os_now_ms());
   count_dirty(after, count, -1);
+  note_least();
   return 1;
 }
 
@@ -193,9 +199,19 @@ static uint64_t purge_slots(const struct slot *first, uint64_t dirty) {
   return purged;
 }
 
+void chunk_clean(struct slot *slot) {
+  if (chunk_dirty(slot, 1) == 0) return;
+  slot->kind = SLOT_REST; /* nothing merges with it meanwhile */
+  lock_release(&heap.lock);
+  uint64_t purged = purge_slots(slot, 1);
+  lock_acquire(&heap.lock);
+  *dirty_word(slot) &= ~(purged << (slot_number(slot) % CHUNK_SLOTS));
+  heap.purged_bytes += count_bits(purged) * SLOT_BYTES;
+}
+
 /* A free block with touched slots that was left alone for `delay` ms, or NULL. */
 static struct slot *find_old(uint32_t now, uint32_t delay) {
-  for (unsigned level = 0; level < SLOT_LEVELS; level++) {
+  for (unsigned level = SLOT_LEVELS; level-- > 0;) {
     for (uint32_t number = heap.blocks[level]; number != 0; number = slot_at(number)->next) {
       struct slot *slot = slot_at(number);
       if (now - slot->stamp >= delay && chunk_dirty(slot, 1u << level) != 0) return slot;
@@ -204,15 +220,35 @@ static struct slot *find_old(uint32_t now, uint32_t delay) {
   return NULL;
 }
 
+/* Bytes in touched free slots that nobody needed for some time, whichever they are: blocks that come and go next to what
+ * rests are merged with it, and make it seem young. */
+static size_t spare_bytes(uint32_t now, uint32_t delay) {
+  if (delay == 0 || now - heap.least_stamp < delay / SPARE_DIVISOR) return 0;
+  size_t spare = heap.dirty_least;
+  heap.dirty_least = heap.dirty_bytes;
+  heap.least_stamp = now;
+  return spare;
+}
+
+/* Of the bits in `dirty` as many as have `bytes`, the highest first: new blocks are taken from the other end. */
+static uint64_t last_bits(uint64_t dirty, size_t bytes) {
+  for (size_t excess = count_bits(dirty) - (bytes + SLOT_BYTES - 1) / SLOT_BYTES; excess > 0; excess--) dirty &= dirty - 1;
+  return dirty;
+}
+
 size_t chunk_purge(uint32_t now, uint32_t delay, size_t enough, const struct lock *held) {
   size_t total = 0;
   lock_acquire(&heap.lock);
-  struct slot *slot;
-  while (heap.dirty_bytes > 0 && total < enough && !lock_is_awaited(held) && (slot = find_old(now, delay)) != NULL) {
+  size_t spare = spare_bytes(now, delay);
+  while (heap.dirty_bytes > 0 && total < enough && !lock_is_awaited(held)) {
+    size_t left = total < spare ? spare - total : 0;
+    struct slot *slot = find_old(now, left > 0 ? 0 : delay);
+    if (slot == NULL) break;
     /* The system call is made without the lock. Meanwhile the block is neither free, so nothing merges
      * with it, nor anybody's to free. */
     uint32_t count = 1u << (slot->order - SLOT_ORDER);
     uint64_t dirty = chunk_dirty(slot, count);
+    if (left > 0 && left < count_bits(dirty) * SLOT_BYTES) dirty = last_bits(dirty, left);
     freelist_remove(slot);
     slot->kind = SLOT_PURGING;
     count_dirty(slot, count, -1);
@@ -221,6 +257,7 @@ size_t chunk_purge(uint32_t now, uint32_t delay, size_t enough, const struct loc
     lock_acquire(&heap.lock);
     *dirty_word(slot) &= ~(purged << (slot_number(slot) % CHUNK_SLOTS));
     chunk_give(slot, count);
+    note_least();
     size_t bytes = count_bits(purged) * SLOT_BYTES;
     heap.purged_bytes += bytes;
     total += bytes;

@@ -109,6 +109,10 @@
 #ifndef IDLE_SLOT_MS
 #define IDLE_SLOT_MS 50u
 #endif
+/* Of the touched free memory what nobody needed for this part of the purge delay is purged, however young it is. */
+#ifndef SPARE_DIVISOR
+#define SPARE_DIVISOR 6u
+#endif
 /* Free memory that may be purged, bytes, before a thread is started to do so. */
 #ifndef BACKGROUND_THRESHOLD
 #define BACKGROUND_THRESHOLD (4u << 20)

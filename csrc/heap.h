@@ -92,6 +92,8 @@ struct heap {
   uint32_t top;         /* slot number after the highest chunk ever obtained */
   size_t sbrk_bytes, mmap_bytes; /* obtained by each way */
   size_t dirty_bytes;   /* in free slots that were touched since their last purge */
+  size_t dirty_least;   /* the least that taking left of it since `least_stamp` */
+  uint32_t least_stamp; /* ms */
   size_t purged_bytes;  /* ever purged */
   uint64_t large_allocs, large_frees;
   int sbrk_failed;      /* sbrk failed or was disturbed: mmap for good */

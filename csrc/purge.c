@@ -38,7 +38,7 @@
 #include <time.h>
 #include <unistd.h>
 
-#define TICK_MS 100u
+#define TICK_MS 50u
 /* The background thread's stack, of which it uses a few KiB, and the room around its thread pointer. */
 #define STACK_BYTES ((size_t)32 << 10)
 #define STORAGE_BYTES ((ptrdiff_t)512 << 10)

@@ -6,6 +6,7 @@
 #include "content.h"
 #include "freelist.h"
 #include "heap.h"
+#include "os.h"
 #include "wrap.h"
 
 #include <string.h>
@@ -184,6 +185,50 @@ TEST("a list of slots keeps its order through append, prepend and remove") {
   CHECK_EQ(list.first, 0);
   CHECK_EQ(list.last, 0);
   chunk_give(slots, 8);
+  end();
+}
+
+TEST("touched free memory is purged before its time if it was not needed for a part of it, and no more than was not") {
+  enum { COUNT = 8, DELAY = 600000 };
+  struct lock held = {0};
+  const uint32_t later = DELAY / SPARE_DIVISOR;
+  uint32_t now = os_now_ms();
+  chunk_purge(now, 0, SIZE_MAX, &held);
+  chunk_purge(now += later, DELAY, SIZE_MAX, &held);
+  begin();
+  struct crumbs crumbs;
+  take_crumbs(&crumbs);
+  struct slot *whole = take(CHUNK_SLOTS);
+  chunk_set_dirty(whole, COUNT);
+  chunk_give(whole, COUNT);
+  end();
+  CHECK_EQ(chunk_purge(now + later - 1, DELAY, SIZE_MAX, &held), 0);
+  CHECK_EQ(chunk_purge(now += later, DELAY, SIZE_MAX, &held), 0); /* it was not there all the time */
+  begin();
+  CHECK_EQ(take(3), whole);
+  chunk_give(whole, 3);
+  end();
+  CHECK_EQ(chunk_purge(now += later, DELAY, SIZE_MAX, &held), (COUNT - 3) * SLOT_BYTES);
+  CHECK_EQ(chunk_dirty(whole, COUNT), 7);
+  CHECK_EQ(chunk_purge(now += later, DELAY, SIZE_MAX, &held), 3 * SLOT_BYTES);
+  CHECK_EQ(heap.dirty_bytes, 0);
+  begin();
+  chunk_give(whole + COUNT, CHUNK_SLOTS - COUNT);
+  give_crumbs(&crumbs);
+  end();
+}
+
+TEST("a slot that was just taken can be cleaned, and holds zeros") {
+  begin();
+  struct slot *slot = take(1);
+  chunk_set_dirty(slot, 1);
+  memset((void *)slot_base(slot), 1, SLOT_BYTES);
+  chunk_give(slot, 1);
+  CHECK_EQ(chunk_take(1), slot);
+  chunk_clean(slot);
+  CHECK(!chunk_dirty(slot, 1));
+  content_is_zero((void *)slot_base(slot), SLOT_BYTES);
+  chunk_give(slot, 1);
   end();
 }
 

@@ -86,8 +86,12 @@ static struct slot *keep(struct arena *arena, struct slot *slot) {
 }
 
 /* Make the slots of the bits in `dirty` zero, as far as they are part of the first `size` bytes: by giving their pages back, which costs
- * less than writing them and takes no memory until they are used. */
-static void zero(char *address, size_t size, uint64_t dirty) {
+ * less than writing them and takes no memory until they are used. A block that was kept was written a moment ago, and is in the cache. */
+static void zero(char *address, size_t size, int kept, uint64_t dirty) {
+  if (kept) {
+    os_zero(address, size);
+    return;
+  }
   while (dirty != 0) {
     size_t start = (size_t)__builtin_ctzll(dirty);
     uint64_t rest = ~(dirty >> start);
@@ -124,10 +128,7 @@ void *large_alloc(size_t size, size_t alignment, int zeroed) {
     if (slot == NULL) return NULL;
   }
   void *address = (void *)slot_base(slot);
-  if (zeroed && kept)
-    os_zero(address, size); /* it was written a moment ago, and is in the cache */
-  else if (zeroed)
-    zero(address, size, dirty);
+  if (zeroed) zero(address, size, kept, dirty);
   return address;
 }
 

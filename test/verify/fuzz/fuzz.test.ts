@@ -29,8 +29,8 @@ const FAULTS: (Fault & { target: Target; name: string })[] = [
     target: 'operations',
     name: 'a large block that is not zeroed',
     file: 'large.c',
-    find: 'if (zeroed) zero(address, size, dirty);',
-    replace: '(void)zero, (void)zeroed, (void)dirty;',
+    find: 'if (zeroed) zero(address, size, kept, dirty);',
+    replace: '(void)zero, (void)zeroed, (void)kept, (void)dirty;',
   },
   {
     target: 'pool',

@@ -295,31 +295,34 @@ static struct slot *recut(struct arena *arena) {
   return NULL;
 }
 
-/* A slot of the heap for `class`; NULL without memory. The first goes without the pages that others left in it, since most threads need
- * but a page of most classes, and nobody else could use the rest. Requires heap.lock, and gives it up for that. */
-static struct slot *take_slot(struct arena *arena, unsigned class) {
-  struct slot *slot = chunk_take(1);
-  if (slot != NULL && (arena->served >> class & 1) == 0) {
-    arena->served |= UINT64_C(1) << class;
-    chunk_clean(slot);
-  }
-  return slot;
+/* An arena's first slot of a class goes without the pages that others left in it, since most threads need but a page of most classes,
+ * and nobody else could use the rest. It is the arena's by then: a fork may copy it at any time. */
+static void clean_first(struct arena *arena, struct slot *slot) {
+  if (BM_HARDENED || (arena->served >> slot->class & 1) != 0) return;
+  arena->served |= UINT64_C(1) << slot->class;
+  if (!slot->warm || os_purge((void *)slot_base(slot), SLOT_BYTES) != 0) return;
+  slot->warm = 0;
+  lock_acquire(&heap.lock);
+  heap.purged_bytes += SLOT_BYTES;
+  lock_release(&heap.lock);
 }
 
 static struct slot *new_slot(struct arena *arena, unsigned class) {
   struct slot *slot = recut(arena);
+  int is_recut = slot != NULL;
   /* Memory that is there, before any that is not. */
-  if (!BM_HARDENED && slot == NULL && arena->kept_slots > 0) large_drop_all(arena);
+  if (!BM_HARDENED && !is_recut && arena->kept_slots > 0) large_drop_all(arena);
   lock_acquire(&heap.lock);
-  if (slot != NULL)
+  if (is_recut)
     slot_uncut(slot);
   else
-    slot = take_slot(arena, class);
+    slot = chunk_take(1);
   if (slot != NULL && !slot_cut(slot, class, arena)) {
     chunk_give(slot, 1);
     slot = NULL;
   }
   lock_release(&heap.lock);
+  if (slot != NULL && !is_recut) clean_first(arena, slot);
   return slot;
 }
 

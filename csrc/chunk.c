@@ -199,16 +199,6 @@ static uint64_t purge_slots(const struct slot *first, uint64_t dirty) {
   return purged;
 }
 
-void chunk_clean(struct slot *slot) {
-  if (chunk_dirty(slot, 1) == 0) return;
-  slot->kind = SLOT_REST; /* nothing merges with it meanwhile */
-  lock_release(&heap.lock);
-  uint64_t purged = purge_slots(slot, 1);
-  lock_acquire(&heap.lock);
-  *dirty_word(slot) &= ~(purged << (slot_number(slot) % CHUNK_SLOTS));
-  heap.purged_bytes += count_bits(purged) * SLOT_BYTES;
-}
-
 /* A free block with touched slots that was left alone for `delay` ms, or NULL. */
 static struct slot *find_old(uint32_t now, uint32_t delay) {
   for (unsigned level = SLOT_LEVELS; level-- > 0;) {

@@ -18,8 +18,6 @@ void chunk_split(struct slot *slot);
 /* The `count` slots' bits of heap.dirty, from bit 0 on; and setting them. */
 uint64_t chunk_dirty(const struct slot *first, uint32_t count);
 void chunk_set_dirty(struct slot *first, uint32_t count);
-/* Purge the slot, which was just taken. Gives heap.lock up meanwhile. */
-void chunk_clean(struct slot *slot);
 /* Give whole free chunks back to the system when it has no more address space; bytes. */
 size_t chunk_release(void);
 

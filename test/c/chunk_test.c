@@ -9,6 +9,7 @@
 #include "os.h"
 #include "wrap.h"
 
+#include <pthread.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -218,18 +219,29 @@ TEST("touched free memory is purged before its time if it was not needed for a p
   end();
 }
 
-TEST("a slot that was just taken can be cleaned, and holds zeros") {
-  begin();
-  struct slot *slot = take(1);
-  chunk_set_dirty(slot, 1);
-  memset((void *)slot_base(slot), 1, SLOT_BYTES);
-  chunk_give(slot, 1);
-  CHECK_EQ(chunk_take(1), slot);
-  chunk_clean(slot);
-  CHECK(!chunk_dirty(slot, 1));
-  content_is_zero((void *)slot_base(slot), SLOT_BYTES);
-  chunk_give(slot, 1);
-  end();
+/* Pages in memory of the slot that a new thread's first request of a class is served from. */
+static void *count_pages(void *count) {
+  void *block = bm_malloc(200);
+  unsigned char present[SLOT_BYTES / 4096];
+  CHECK_EQ(os_present((void *)slot_base(slot_of((uintptr_t)block)), SLOT_BYTES, present), 0);
+  for (size_t i = 0; i < SLOT_BYTES / OS_PAGE; i++) *(size_t *)count += present[i] & 1u;
+  bm_free(block);
+  return NULL;
+}
+
+TEST_IF(NEEDS_OURS | NEEDS_NATIVE, "an arena's first slot of a class goes without the pages that others left in it") {
+  enum { COUNT = 64, BYTES = 32768 };
+  void *blocks[COUNT];
+  size_t pages = 0;
+  if (OS_PAGE != 4096) return;
+  for (size_t i = 0; i < COUNT; i++) memset(blocks[i] = bm_malloc(BYTES), 1, BYTES);
+  for (size_t i = 0; i < COUNT; i++) bm_free(blocks[i]);
+  bm_thread_flush();
+  pthread_t thread;
+  CHECK_EQ(pthread_create(&thread, NULL, count_pages, &pages), 0);
+  CHECK_EQ(pthread_join(thread, NULL), 0);
+  CHECK_GE(pages, 1);
+  CHECK_LE(pages, 2);
 }
 
 TEST_OURS("what is free in the heap is purged when a huge block of no more bytes is made") {

@@ -49,7 +49,7 @@ static void size_to_class(void) {
 
 static void pointer_to_block(void) {
   for (unsigned class = 0; class < CLASS_COUNT; class++) {
-    struct slot slot = {.reciprocal = block_classes[class].reciprocal};
+    struct slot slot = {.reciprocal = block_classes[class].reciprocal, .start_limit = block_classes[class].reciprocal};
     uint32_t size = block_classes[class].size;
     for (uint32_t offset = 0; offset < SLOT_BYTES; offset++) {
       uint64_t product = slot_product(&slot, offset);
@@ -140,7 +140,7 @@ static uint64_t evaluate_one(const char *name, uint64_t a, uint64_t b, uint64_t 
   if (strcmp(name, "heap_contains") == 0) return (uint64_t)heap_contains(a);
   if (strcmp(name, "slot_number") == 0) return (uintptr_t)slot_of(a) / sizeof(struct slot);
   if (strcmp(name, "slot_product") == 0) return slot_product(&(struct slot){.reciprocal = b}, a);
-  if (strcmp(name, "slot_is_start") == 0) return (uint64_t)slot_is_start(&(struct slot){.reciprocal = b}, a);
+  if (strcmp(name, "slot_is_start") == 0) return (uint64_t)slot_is_start(&(struct slot){.start_limit = (uint32_t)b}, a);
   if (strcmp(name, "heap_round_up") == 0) return heap_round_up(a);
   fail(name, a, b);
   return 0;

@@ -75,6 +75,7 @@ static struct slot *keep(struct arena *arena, struct slot *slot) {
   if (UNLIKELY(arena->kept_slots > KEPT_TOTAL_MAX)) {
     large_drop_all(arena);
     arena->kept_slots = slot->used;
+    purge_notice();
   }
   if (BM_HARDENED) {
     const struct slot *first = __atomic_exchange_n(kept, NULL, __ATOMIC_ACQ_REL);

@@ -4,8 +4,11 @@
  * Invariant: F1  bit l of heap.nonempty is set if and only if heap.blocks[l] is not 0.
  *            F2  every block on heap.blocks[l] has kind SLOT_FREE and order l + SLOT_ORDER.
  *            F3  `next` and `prev` of neighbours agree; the ends are 0.
- * Cost:      every function is O(1). */
+ * Cost:      every function is O(1); a pop looks at up to LOWEST_OF blocks. */
 #include "freelist.h"
+
+/* Of so many blocks that fit the lowest is taken, which leaves what lies above to be merged (docs/adr/0014). */
+#define LOWEST_OF 8u
 
 void freelist_push(struct slot *slot) {
   unsigned level = slot->order - SLOT_ORDER;
@@ -31,7 +34,11 @@ void freelist_remove(struct slot *slot) {
 struct slot *freelist_pop(unsigned order) {
   uint32_t levels = heap.nonempty >> (order - SLOT_ORDER) << (order - SLOT_ORDER);
   if (levels == 0) return NULL;
-  struct slot *slot = slot_at(heap.blocks[__builtin_ctz(levels)]);
+  uint32_t lowest = heap.blocks[__builtin_ctz(levels)];
+  unsigned left = LOWEST_OF;
+  for (uint32_t number = lowest; number != 0 && left > 0; number = slot_at(number)->next, left--)
+    if (number < lowest) lowest = number;
+  struct slot *slot = slot_at(lowest);
   freelist_remove(slot);
   return slot;
 }

@@ -6,7 +6,7 @@
 
 void freelist_push(struct slot *slot);
 void freelist_remove(struct slot *slot);
-/* The smallest free block of at least 2^order bytes, taken off its list; NULL if none. */
+/* A smallest free block of at least 2^order bytes, a low one, taken off its list; NULL if none. */
 struct slot *freelist_pop(unsigned order);
 
 /* A doubly linked list of slots, in order; used by arenas for each class. */

@@ -16,7 +16,8 @@ const FILE_QUICK_BYTES = 2 ** 26;
 
 /** Milliseconds that mitata measures a call for. */
 const CALL_MS = 500;
-const CALL_QUICK_MS = 50;
+/** Less is over before everything is compiled. */
+const CALL_QUICK_MS = 150;
 
 export const sizeName = (bytes: number): string =>
   bytes >= 2 ** 20 ? `${bytes / 2 ** 20} MiB` : bytes >= 1024 ? `${bytes / 1024} KiB` : `${bytes} B`;

@@ -52,7 +52,10 @@ static void give(struct slot *slot) {
 }
 
 void large_drop_kept(struct arena *arena, uint32_t count) {
-  struct slot *slot = __atomic_exchange_n(&arena->kept[count - 1], NULL, __ATOMIC_ACQ_REL);
+  struct slot **kept = &arena->kept[count - 1];
+  /* relaxed: what is put in meanwhile is kept. */
+  if (__atomic_load_n(kept, __ATOMIC_RELAXED) == NULL) return;
+  struct slot *slot = __atomic_exchange_n(kept, NULL, __ATOMIC_ACQ_REL);
   if (!BM_HARDENED && slot != NULL) give(slot);
   for (uint32_t next; BM_HARDENED && slot != NULL; slot = next == 0 ? NULL : slot_at(next)) {
     next = slot->next;

@@ -107,7 +107,7 @@
 /* A slot with free blocks that served no request for so long (ms) is parked, so that its free pages can be purged whatever its
  * thread does. */
 #ifndef IDLE_SLOT_MS
-#define IDLE_SLOT_MS 50u
+#define IDLE_SLOT_MS 15u
 #endif
 /* Of the touched free memory what nobody needed for this part of the purge delay is purged, however young it is. */
 #ifndef SPARE_DIVISOR

@@ -42,6 +42,7 @@
       'csrc/stats.c',
       'csrc/sys.c',
       'csrc/thread.c',
+      'csrc/tidy.c',
       'csrc/trim.c',
       'csrc/walk.c',
     ],

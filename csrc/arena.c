@@ -8,7 +8,7 @@
  *
  * Of a medium class it hears at every free (medium.c).
  *
- * Listed slots of which little is used are parked (park.c): their frees write the state byte and nothing else.
+ * Listed slots that did not serve for some time are parked (park.c): their frees write the state byte and nothing else.
  *
  * Owner:     the arena's thread.
  * Invariant: A1  all blocks of blocks[c] come from the slot blocks[c].current, or, if c is medium, from slots of class
@@ -32,6 +32,7 @@
 #include "purge.h"
 #include "remote.h"
 #include "slot.h"
+#include "tidy.h"
 
 /* A current slot's countdown hardly ever runs out, and then means nothing. */
 #define COUNTDOWN_NEVER (1u << 30)
@@ -91,8 +92,7 @@ void arena_unlink_slot(struct arena *arena, struct slot *slot) {
 /* 1 if the slot did not serve for some time. */
 static int is_idle(const struct arena *arena, const struct slot *slot) { return arena->now - slot->stamp >= IDLE_SLOT_MS; }
 
-/* A listed slot that is idle can do without its list. */
-static void park_idle(struct arena *arena, struct slot *slot) {
+void arena_park_idle(struct arena *arena, struct slot *slot) {
   if (slot->in_stock == 0 && is_idle(arena, slot)) park_put(arena, slot);
 }
 
@@ -103,7 +103,7 @@ int arena_settle(struct arena *arena, struct slot *slot) {
   }
   if (slot->used > 0) {
     await(slot, slot->used > 8 ? slot->used / 2 : slot->used);
-    if (slot->place == PLACE_LISTED) park_idle(arena, slot);
+    if (slot->place == PLACE_LISTED) arena_park_idle(arena, slot);
     return 1;
   }
   /* One free slot of each class is kept, so that a burst at its edge costs no system call. */
@@ -117,47 +117,6 @@ int arena_settle(struct arena *arena, struct slot *slot) {
   arena_release_slot(slot);
   purge_notice();
   return 0;
-}
-
-/* Let others have a slot of which little is used and that was left alone for long. */
-static void give_away(struct arena *arena, struct slot *slot) {
-  arena_unlink_slot(arena, slot);
-  orphan_give(slot);
-  purge_notice();
-}
-
-static void tidy_slot(struct arena *arena, struct slot *slot) {
-  if (!slot_is_open_to(slot, arena)) {
-    arena_sync(arena, slot);
-    if (park_is_swept(slot) && slot->used <= slot_capacity(slot) / ORPHAN_DIVISOR) give_away(arena, slot);
-  } else {
-    park_idle(arena, slot);
-  }
-}
-
-/* One class at a time, and of that so many slots, those that were listed first, so that no request waits for long. */
-static void tidy(struct arena *arena, unsigned class) {
-  if (block_is_medium(class)) medium_return(arena, class);
-  uint32_t next, left = TIDY_SLOTS;
-  for (uint32_t number = arena->listed[class].first; number != 0 && left > 0; number = next, left--) {
-    struct slot *slot = slot_at(number);
-    next = slot->next;
-    tidy_slot(arena, slot);
-  }
-}
-
-void arena_tick(struct arena *arena) {
-  arena->now = os_now_ms();
-  arena->events = 0;
-  if (arena->now - arena->flushed >= REMOTE_FLUSH_MS) {
-    arena->flushed = arena->now;
-    remote_flush(arena);
-  }
-  purge_tick(arena->now);
-  if (arena->now - arena->tidied < TIDY_MS) return;
-  arena->tidied = arena->now;
-  tidy(arena, arena->tidy_class);
-  arena->tidy_class = (uint8_t)((arena->tidy_class + 1) % CLASS_COUNT);
 }
 
 static NOINLINE void small_event(struct arena *arena, struct slot *slot) {
@@ -329,7 +288,7 @@ static struct slot *new_slot(struct arena *arena, unsigned class) {
 int arena_refill(struct arena *arena, unsigned class) {
   struct slot *slot = arena->blocks[class].current;
   if (++arena->events >= EVENTS_PER_TICK) {
-    arena_tick(arena);
+    tidy_tick(arena);
     slot = arena->blocks[class].current;
   }
   if (remote_waiting(arena)) {

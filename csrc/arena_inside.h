@@ -13,7 +13,7 @@ void arena_unpark(struct arena *arena, struct slot *slot);
 void arena_unlink_slot(struct arena *arena, struct slot *slot);
 /* Blocks came back to the slot, and `used` is up to date. Returns 0 if that was the last, and the slot went. */
 int arena_settle(struct arena *arena, struct slot *slot);
-/* Some time has passed, perhaps: bring `now` up to date, and let go of what was not needed lately. */
-void arena_tick(struct arena *arena);
+/* Park a listed slot, which can do without its list, if it did not serve for some time. */
+void arena_park_idle(struct arena *arena, struct slot *slot);
 
 #endif

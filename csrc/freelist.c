@@ -54,17 +54,6 @@ void slot_list_append(struct slot_list *list, struct slot *slot) {
   list->last = number;
 }
 
-void slot_list_prepend(struct slot_list *list, struct slot *slot) {
-  uint32_t number = slot_number(slot);
-  slot->prev = 0;
-  slot->next = list->first;
-  if (list->first != 0)
-    slot_at(list->first)->prev = number;
-  else
-    list->last = number;
-  list->first = number;
-}
-
 void slot_list_remove(struct slot_list *list, struct slot *slot) {
   if (slot->prev != 0)
     slot_at(slot->prev)->next = slot->next;

@@ -14,7 +14,6 @@ struct slot_list {
   uint32_t first, last; /* slot numbers, 0 for none */
 };
 void slot_list_append(struct slot_list *list, struct slot *slot);
-void slot_list_prepend(struct slot_list *list, struct slot *slot);
 void slot_list_remove(struct slot_list *list, struct slot *slot);
 /* 1 if the slot's neighbours, or the list's ends, know it. */
 int slot_list_has(const struct slot_list *list, const struct slot *slot);

@@ -12,6 +12,7 @@
 #include "arena_inside.h"
 #include "guard.h"
 #include "os.h"
+#include "tidy.h"
 
 /* Put `block` and those behind it, which are in stock no more, back to their slots. */
 static void put_back(struct arena *arena, unsigned class, struct block *block) {
@@ -45,7 +46,7 @@ static NOINLINE void overflow(struct arena *arena, unsigned class) {
   arena->now = os_now_ms();
   put_back(arena, class, rest);
   if (++arena->events < EVENTS_PER_TICK) return;
-  arena_tick(arena);
+  tidy_tick(arena);
 }
 
 /* All blocks of the slot are free, and some of them in stock: without them it can go. */

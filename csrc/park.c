@@ -1,7 +1,7 @@
 /* park.c: slots that their owner leaves to whoever purges.
  *
  * A thread that freed much and then sleeps cannot give anything back, and nobody else may touch its slots. So it parks
- * those of which little is used: it marks the slot's owner, and forgets the slot's list. What is freed then is marked as free in its state
+ * those with free blocks that it was not served from for some time: it marks the slot's owner, and forgets the slot's list. What is freed then is marked as free in its state
  * byte and nothing more; the comparison in free() sees to that. Whoever purges finds slots that stay parked for some rounds,
  * and purges the pages that only free blocks lie on. The slot stays parked, and on its owner's list, all the time;
  * its owner takes the mark off, and makes the slot's list anew from the state bytes, when it serves from it.

@@ -8,8 +8,10 @@
 #include "huge.h"
 #include "include/buddymalloc.h"
 #include "large.h"
+#include "park.h"
 #include "remote.h"
 #include "slot.h"
+#include "thread.h"
 
 static COLD _Noreturn void bad_block(const struct slot *slot, const void *address) {
   fatal(slot_state(slot, (uintptr_t)address) == NULL ? FATAL_INTERIOR : FATAL_DOUBLE_FREE, address);
@@ -25,32 +27,6 @@ static void check_used(const struct slot *slot, const void *address) {
 #endif
 }
 
-/* In a slot that the calling thread's arena has parked. */
-static void free_parked(struct slot *slot, void *address) {
-  check_used(slot, address);
-  arena_put(arena_mine, slot, address);
-}
-
-/* Not in a slot that is open to the calling thread's arena. */
-static NOINLINE void free_elsewhere(void *address) {
-  struct slot *slot = slot_of((uintptr_t)address);
-  const struct arena *owner = slot_owner(slot);
-  if (owner != NULL && owner == arena_mine)
-    free_parked(slot, address);
-  else if (owner != NULL)
-    remote_free(arena_mine, slot, address);
-  else if (UNLIKELY(slot_kind(slot) == SLOT_NONE))
-    huge_free(address); /* others' mappings, and ours, may lie in the window too */
-  else
-    large_free(slot, address);
-}
-
-static NOINLINE void free_outside(void *address) {
-  if (address != NULL) huge_free(address);
-}
-
-static NOINLINE void slot_event(struct slot *slot) { arena_slot_event(arena_mine, slot); }
-
 #if BM_UNCHECKED
 static inline int release(const struct slot *slot, struct block *block) {
   (void)slot, (void)block;
@@ -63,10 +39,49 @@ static inline int release(const struct slot *slot, struct block *block) {
   if (UNLIKELY(!slot_is_start(slot, product))) return 0;
   uint8_t *state = slot_state_at(slot, product);
   if (UNLIKELY(*state != BLOCK_USED)) return 0;
-  *state = BLOCK_FREE;
+  /* relaxed: whoever sweeps a parked slot may look. */
+  __atomic_store_n(state, BLOCK_FREE, __ATOMIC_RELAXED);
   return 1;
 }
 #endif
+
+static NOINLINE void slot_event(struct slot *slot) { arena_slot_event(arena_mine, slot); }
+
+/* In a slot that the calling thread's arena has parked: it has no list. */
+static inline void free_parked(struct slot *slot, struct block *block) {
+  if (block_is_medium(slot->class)) {
+    check_used(slot, block);
+    arena_put(arena_mine, slot, block);
+    return;
+  }
+  if (UNLIKELY(!release(slot, block))) bad_block(slot, block);
+  park_note(arena_mine, slot);
+  if (UNLIKELY(--slot->countdown == 0)) slot_event(slot);
+}
+
+/* In a slot that is another's. A thread that only frees gets an arena too, in which it collects what it sends. */
+static void free_of_other(struct slot *slot, void *address) {
+  if (UNLIKELY(arena_is_none(arena_mine))) thread_begin();
+  remote_free(arena_mine, slot, address);
+}
+
+/* Not in a slot that is open to the calling thread's arena. */
+static NOINLINE void free_elsewhere(void *address) {
+  struct slot *slot = slot_of((uintptr_t)address);
+  const struct arena *owner = slot_owner(slot);
+  if (owner == arena_mine)
+    free_parked(slot, address);
+  else if (owner != NULL)
+    free_of_other(slot, address);
+  else if (UNLIKELY(slot_kind(slot) == SLOT_NONE))
+    huge_free(address); /* others' mappings, and ours, may lie in the window too */
+  else
+    large_free(slot, address);
+}
+
+static NOINLINE void free_outside(void *address) {
+  if (address != NULL) huge_free(address);
+}
 
 /* Hot path: at most 28 instructions, five branches, no atomic read-modify-write. */
 void bm_free(void *address) {

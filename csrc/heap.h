@@ -46,37 +46,39 @@ enum slot_place {
 #define OWNER_AGE_MAX 3u
 #define OWNER_BITS 7u
 
-/* One slot's bookkeeping: a line that malloc and free touch, and one of state bytes.
+/* One slot's bookkeeping: in the first line what a free() reads, whoever calls it; in the second what its owner writes at every one. So
+ * a stranger reads a line that seldom changes.
  * `owner` is written by the owner who gives the slot away or parks it, under heap.lock when the slot is cut or returned,
  * and by whoever purges a parked one; others read it, relaxed: only the thread that finds itself
  * there, and no bits, may act on it. The rest is the owner's, or heap.lock's while there is none. */
 struct slot {
-  uintptr_t owner;         /* the address of its arena, and OWNER_BITS */
-  struct block **list;     /* where a freed block goes: `free`, or the stock that is served from this slot */
+  uintptr_t owner;      /* the address of its arena, and OWNER_BITS */
+  struct block **list;  /* where a freed block goes: `free`, or the stock that is served from this slot */
+  uint8_t *states;      /* one byte a block */
+  uint64_t reciprocal;  /* of its class */
+  uint32_t start_limit; /* the same: as two operands in memory they spare free() an instruction */
+  union {
+    uint8_t class; /* in SLOT_CUT */
+    uint8_t order; /* log2 bytes, in SLOT_FREE */
+  };
+  uint8_t kind;        /* enum slot_kind */
+  uint8_t place;       /* enum slot_place, in SLOT_CUT */
+  uint8_t warm;        /* 1 if the slot's pages were there when it was cut */
+  uint32_t next, prev; /* slot numbers of list neighbours, 0 for none */
+  uint8_t inline_states[INLINE_STATES]; /* of few blocks: two cache lines in all */
+  uint32_t stamp;          /* ms when it last gave a block, or was freed */
   struct block *free;      /* blocks that came back */
-  uint8_t *states;         /* one byte a block */
-  uint64_t reciprocal;     /* of its class */
-  uint32_t start_limit;    /* the same: as two operands in memory they spare free() an instruction */
   uint32_t countdown;      /* frees until the owner is told; see arena.c */
   uint32_t countdown_from; /* its value when it was last set */
   uint16_t used;           /* blocks that were out then; slots, in SLOT_LARGE */
   uint16_t in_stock;       /* of those: in the arena's stock of a medium class */
   uint16_t fresh;          /* blocks carved so far, in carving order */
   uint16_t purged;         /* of those: in state BLOCK_PURGED */
-  union {
-    uint8_t class; /* in SLOT_CUT */
-    uint8_t order; /* log2 bytes, in SLOT_FREE */
-  };
-  uint8_t kind;  /* enum slot_kind */
-  uint8_t place; /* enum slot_place, in SLOT_CUT */
-  uint8_t warm;  /* 1 if the slot's pages were there when it was cut */
-  uint8_t inline_states[INLINE_STATES];
-  uint32_t next, prev; /* slot numbers of list neighbours, 0 for none */
-  uint32_t stamp;      /* ms when it last gave a block, or was freed */
 };
 
 static_assert(sizeof(struct slot) == 2 * CACHE_LINE, "a slot's bookkeeping is two cache lines");
-static_assert(offsetof(struct slot, inline_states) == CACHE_LINE, "the hot half is one line");
+static_assert(offsetof(struct slot, inline_states) < CACHE_LINE && offsetof(struct slot, stamp) >= CACHE_LINE, "what changes often has its own");
+static_assert(offsetof(struct slot, inline_states) % 8 == 0, "state bytes are read eight at a time");
 
 /* The first five are constant once the heap is initialised, but for `span` in heap_fit(). */
 struct heap {

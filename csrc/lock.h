@@ -44,6 +44,11 @@ static inline int lock_is_mine(const struct lock *lock) {
   return (__atomic_load_n(&lock->word, __ATOMIC_RELAXED) & LOCK_HOLDER) == lock_self();
 }
 
+/* 1 if the lock is held for a fork, by whoever: it may be long until it is released. */
+static inline int lock_is_forking(const struct lock *lock) {
+  return (__atomic_load_n(&lock->word, __ATOMIC_RELAXED) & LOCK_FORKING) != 0;
+}
+
 /* Returns 1 with the lock held, or 0. */
 static inline int lock_try(struct lock *lock) {
   uint32_t word = 0;

@@ -38,26 +38,16 @@ static void count(uint32_t *slots) { __atomic_store_n(slots, *slots + 1, __ATOMI
 
 size_t park_purged(void) { return purged_bytes; }
 
-/* relaxed: written by whoever sweeps; who is told of it early waits in park_end(). */
-int park_is_swept(const struct slot *slot) { return __atomic_load_n(&slot->place, __ATOMIC_RELAXED) == PLACE_SWEPT; }
-
-static void mark(struct arena *arena, struct slot *slot) {
-  /* release: whoever sweeps the slot sees what its owner did to it. */
-  __atomic_store_n(&slot->owner, (uintptr_t)arena | OWNER_PARKED, __ATOMIC_RELEASE);
-}
-
 void park_put(struct arena *arena, struct slot *slot) {
   if (BM_UNCHECKED) return; /* which blocks are free would be forgotten */
   slot->place = PLACE_PARKED;
   slot->free = NULL;
-  mark(arena, slot);
+  park_mark(arena, slot);
   count(&arena->parked);
   if (UNLIKELY(park_purgeable(arena) >= BACKGROUND_THRESHOLD)) purge_notice();
 }
 
-void park_note(struct arena *arena, struct slot *slot) {
-  mark(arena, slot);
-  if (LIKELY(!park_is_swept(slot))) return;
+void park_note_swept(struct arena *arena, struct slot *slot) {
   __atomic_store_n(&slot->place, PLACE_PARKED, __ATOMIC_RELAXED);
   count(&arena->parked);
 }

@@ -11,6 +11,7 @@
 #include "os.h"
 #include "remote.h"
 
+#include <errno.h>
 #include <pthread.h>
 #include <string.h>
 
@@ -131,4 +132,11 @@ struct arena *thread_arena(void) {
   if (!thread_ended) register_exit();
   fork_register();
   return arena;
+}
+
+void thread_begin(void) {
+  int saved = errno;
+  /* A thread that forks may be waiting, in somebody's handler, for this one to free. */
+  if (!thread_ended && !lock_is_forking(&arenas.lock)) thread_arena();
+  errno = saved;
 }

@@ -10,6 +10,7 @@
 #include "../guard.h"
 #include "../include/buddymalloc.h"
 #include "../slot.h"
+#include "../thread.h"
 #include "pattern.h"
 #include "verbs.h"
 
@@ -95,6 +96,14 @@ static NOINLINE void free_elsewhere(struct slot *slot, void *address) {
   if (address != NULL && !zero_free(address)) pages_free(slot, address);
 }
 
+/* The block is another thread's: of two threads that free it the second is stopped. One that only frees gets an arena too, to keep
+ * a quarantine in. Returns the arena. */
+static NOINLINE struct arena *take_from_other(uint8_t *state, const void *address) {
+  if (__atomic_exchange_n(state, BLOCK_QUARANTINED, __ATOMIC_RELAXED) != BLOCK_USED) fatal(FATAL_DOUBLE_FREE, address);
+  if (UNLIKELY(arena_is_none(arena_mine))) thread_begin();
+  return arena_mine;
+}
+
 void bm_free(void *address) {
   if (UNLIKELY(!heap_contains((uintptr_t)address))) {
     free_elsewhere(NULL, address);
@@ -114,8 +123,8 @@ void bm_free(void *address) {
   if (UNLIKELY(!pattern_is_tail((const uint64_t *)block - 1))) look_again(block, state);
   if (LIKELY(owner == arena))
     *state = BLOCK_QUARANTINED;
-  else if (__atomic_exchange_n(state, BLOCK_QUARANTINED, __ATOMIC_RELAXED) != BLOCK_USED)
-    fatal(FATAL_DOUBLE_FREE, block); /* of two threads this is the second */
+  else
+    arena = take_from_other(state, block);
   pattern_wipe(block, size);
   quarantine_put(arena, block, size);
 }

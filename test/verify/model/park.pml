@@ -30,12 +30,12 @@ byte ended;
 inline lock_acquire() { atomic { !locked -> locked = true; parked = parked && !store_waits; store_waits = false } }
 inline lock_release() { locked = false }
 
-inline mark() { parked = true }
+inline park_mark() { parked = true }
 
 inline park_put() {
   assert(!store_waits);
   place = PARKED;
-  mark()
+  park_mark()
 }
 
 inline arena_put(block) {
@@ -45,7 +45,7 @@ inline arena_put(block) {
 }
 
 inline park_note() {
-  mark();
+  park_mark();
   if
   :: place == SWEPT -> place = PARKED
   :: else

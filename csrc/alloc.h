@@ -39,12 +39,12 @@ static inline void *alloc_pop(struct stock *stock, struct block *block) {
   return block;
 }
 
-/* The same for a medium class. */
-static inline void *alloc_pop_medium(struct stock *stock, struct block *block) {
-  stock->first = guard_next(block);
-  stock->count--;
+/* The same for a medium class, of which the stock has something. */
+static inline void *alloc_pop_medium(struct stock *stock) {
+  struct block *block = stock->blocks[--stock->count];
   struct slot *slot = slot_of((uintptr_t)block);
   slot->in_stock--;
+  guard_rested(block);
 #if !BM_UNCHECKED
   *slot_state_at(slot, slot_product(slot, (uintptr_t)block)) = BLOCK_USED;
 #endif

@@ -56,17 +56,12 @@ void arena_sync(struct arena *arena, struct slot *slot) {
   slot->countdown_from = slot->countdown;
 }
 
-/* Be told after so many frees; of a medium class, of each. */
-static void await(struct slot *slot, uint32_t frees) {
-  slot_set_countdown(slot, block_is_medium(slot->class) ? 1 : frees);
-}
-
 /* The current slot has nothing left: await the return of a few of its blocks. */
 static void set_full(struct arena *arena, struct slot *slot) {
   uint32_t slack = slot_capacity(slot) / SLACK_DIVISOR;
   slot->place = PLACE_FULL;
   slot_list_append(&arena->full, slot);
-  await(slot, slack > 1 ? (slack < slot->used ? slack : slot->used) : 1);
+  slot_set_countdown(slot, slack > 1 ? (slack < slot->used ? slack : slot->used) : 1);
 }
 
 static void list(struct arena *arena, struct slot *slot) {
@@ -102,7 +97,7 @@ int arena_settle(struct arena *arena, struct slot *slot) {
     list(arena, slot);
   }
   if (slot->used > 0) {
-    await(slot, slot->used > 8 ? slot->used / 2 : slot->used);
+    slot_set_countdown(slot, slot->used > 8 ? slot->used / 2 : slot->used);
     if (slot->place == PLACE_LISTED) arena_park_idle(arena, slot);
     return 1;
   }
@@ -110,7 +105,7 @@ int arena_settle(struct arena *arena, struct slot *slot) {
   struct slot_list *listed = &arena->listed[slot->class];
   arena->now = os_now_ms();
   if (listed->first == listed->last && slot->purged == 0 && !is_idle(arena, slot)) {
-    await(slot, COUNTDOWN_NEVER);
+    slot_set_countdown(slot, COUNTDOWN_NEVER);
     return 1;
   }
   arena_unlink_slot(arena, slot);
@@ -119,11 +114,11 @@ int arena_settle(struct arena *arena, struct slot *slot) {
   return 0;
 }
 
-static NOINLINE void small_event(struct arena *arena, struct slot *slot) {
+void arena_slot_event(struct arena *arena, struct slot *slot) {
   arena->now = os_now_ms();
   arena_sync(arena, slot);
   if (slot->place == PLACE_CURRENT) {
-    await(slot, COUNTDOWN_NEVER); /* so many there were */
+    slot_set_countdown(slot, COUNTDOWN_NEVER); /* so many there were */
     return;
   }
   int parked = !slot_is_open_to(slot, arena);
@@ -131,17 +126,16 @@ static NOINLINE void small_event(struct arena *arena, struct slot *slot) {
   if (arena_settle(arena, slot) && parked && slot_is_open_to(slot, arena)) park_put(arena, slot);
 }
 
-void arena_slot_event(struct arena *arena, struct slot *slot) {
-  if (block_is_medium(slot->class))
-    medium_keep(arena, slot);
-  else
-    small_event(arena, slot);
-}
-
 void arena_put(struct arena *arena, struct slot *slot, struct block *block) {
-  if (block_is_medium(slot->class)) arena_unpark(arena, slot);
+  int is_medium = block_is_medium(slot->class);
+  if (is_medium) arena_unpark(arena, slot);
   /* relaxed: whoever sweeps a parked slot may look. */
   __atomic_store_n(slot_state(slot, (uintptr_t)block), BLOCK_FREE, __ATOMIC_RELAXED);
+  if (is_medium) {
+    guard_rest(block);
+    medium_keep(arena, slot, block);
+    return;
+  }
   if (LIKELY(slot_is_open_to(slot, arena))) {
     guard_link(block, *slot->list);
     *slot->list = block;
@@ -158,37 +152,48 @@ void arena_accept(struct arena *arena, struct slot *slot, struct block *block) {
 
 /* ---- The stock ---------------------------------------------------------------------- */
 
-/* Put `count` linked blocks of the current slot, which are used from here on, into its stock. */
-static int hand_out(struct arena *arena, struct slot *slot, struct block *first, uint32_t count) {
+/* `count` blocks of the current slot are in stock now: to it they are used. */
+static int hand_out(struct arena *arena, struct slot *slot, uint32_t count) {
   slot->used = (uint16_t)(slot->used + count);
   slot->stamp = arena->now;
   arena->handed += count;
-  arena->blocks[slot->class].first = first;
-  if (block_is_medium(slot->class)) {
-    arena->blocks[slot->class].count = count;
-    slot->in_stock = (uint16_t)count;
-  }
   return 1;
 }
 
-/* The same for the slot's whole list, which is not empty. Requires `used` to be up to date. */
+/* Put all that came back to the current slot, which is something, into the stock. Requires `used` to be up to date. */
 static int hand_out_list(struct arena *arena, struct slot *slot) {
-  struct block *first = slot->free;
-  slot->free = NULL;
-  return hand_out(arena, slot, first, (uint32_t)slot->fresh - slot->purged - slot->used);
+  uint32_t count = (uint32_t)slot->fresh - slot->purged - slot->used;
+  if (block_is_medium(slot->class)) {
+    medium_take(arena, slot, slot->free_bits);
+    slot->free_bits = 0;
+  } else {
+    arena->blocks[slot->class].first = slot->free;
+    slot->free = NULL;
+  }
+  return hand_out(arena, slot, count);
 }
 
-static int carve(struct arena *arena, struct slot *slot) {
+/* How many blocks to carve next. Those of a medium class are not touched by it, but in the hardened build: all. */
+static uint32_t carve_count(const struct slot *slot) {
+  if (block_is_medium(slot->class) && !BM_HARDENED) return slot_capacity(slot);
   uint32_t size = block_classes[slot->class].size;
   uint32_t bytes = slot->fresh * size;
   int is_cheap = slot->warm && size <= SMALL_MAX;
   uint32_t least = is_cheap ? CARVE_MAX : CARVE_MIN, most = is_cheap ? CARVE_WARM : CARVE_MAX;
   if (bytes < least) bytes = least;
   if (bytes > most) bytes = most;
+  return bytes > size ? bytes / size : 1;
+}
+
+static int carve(struct arena *arena, struct slot *slot) {
   struct block *block;
-  uint32_t count = slot_carve(slot, bytes > size ? bytes / size : 1, &block);
+  uint32_t count = slot_carve(slot, carve_count(slot), &block);
   if (slot->fresh == slot_capacity(slot)) arena->fresh[slot->class] = NULL;
-  return hand_out(arena, slot, block, count);
+  if (block_is_medium(slot->class))
+    medium_take(arena, slot, (~UINT64_C(0) >> (64 - count)) << slot_index_of(slot, block));
+  else
+    arena->blocks[slot->class].first = block;
+  return hand_out(arena, slot, count);
 }
 
 /* Make `slot`, on no list, the one its class is served from. */
@@ -208,14 +213,14 @@ static void set_current(struct arena *arena, struct slot *slot) {
     stock->states = slot->states;
     slot->list = &stock->first;
   }
-  await(slot, COUNTDOWN_NEVER);
+  slot_set_countdown(slot, COUNTDOWN_NEVER);
 }
 
 /* Serve from a slot that was listed somewhere: it has free or purged blocks. */
 static int serve(struct arena *arena, struct slot *slot) {
   arena_sync(arena, slot);
   set_current(arena, slot);
-  if (slot->free == NULL) slot_unpurge(slot);
+  if (!slot_has_free(slot)) slot_unpurge(slot);
   return hand_out_list(arena, slot);
 }
 
@@ -293,10 +298,10 @@ int arena_refill(struct arena *arena, unsigned class) {
   }
   if (remote_waiting(arena)) {
     remote_drain(arena);
-    if (arena->blocks[class].first != NULL) return 1; /* a medium block came home */
+    if (arena_has_stock(arena, class)) return 1; /* a block came home */
     slot = arena->blocks[class].current;
   }
-  if (slot != NULL && (slot->free != NULL || slot->purged > 0)) return serve(arena, slot);
+  if (slot != NULL && (slot_has_free(slot) || slot->purged > 0)) return serve(arena, slot);
   uint32_t listed = arena->listed[class].first;
   if (listed != 0) {
     slot = slot_at(listed);
@@ -317,7 +322,7 @@ int arena_refill(struct arena *arena, unsigned class) {
     }
   } else if (slot->place == PLACE_FULL) {
     slot_list_remove(&arena->full, slot);
-    if (slot->free != NULL) return serve(arena, slot);
+    if (slot_has_free(slot)) return serve(arena, slot);
     arena_sync(arena, slot);
   }
   set_current(arena, slot);
@@ -327,7 +332,10 @@ int arena_refill(struct arena *arena, unsigned class) {
 uint64_t arena_stock(const struct arena *arena) {
   uint64_t count = 0;
   for (unsigned class = 0; class < CLASS_COUNT; class++)
-    for (const struct block *block = arena->blocks[class].first; block != NULL; block = guard_next(block)) count++;
+    if (block_is_medium(class))
+      count += arena->blocks[class].count;
+    else
+      for (const struct block *block = arena->blocks[class].first; block != NULL; block = guard_next(block)) count++;
   return count;
 }
 
@@ -351,7 +359,7 @@ void arena_flush(struct arena *arena) {
         arena_unlink_slot(arena, slot);
         arena_release_slot(slot);
       } else if (slot_is_open_to(slot, arena)) {
-        await(slot, slot->used);
+        slot_set_countdown(slot, slot->used);
         park_put(arena, slot);
       }
       slot = next;

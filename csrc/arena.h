@@ -20,20 +20,26 @@ enum arena_life {
   ARENA_LIVE = 1
 };
 
-/* The free blocks of one class that the next requests pop. Those of a small class are all from one slot, with what
+/* The free blocks of one class that the next requests pop. Those of a small class are all from one slot, linked, with what
  * it takes to find their state bytes: nothing is read at a block but its link. Those of a medium class are
- * from any of the arena's slots, the one that was freed last first: few fit into a slot, and the last is the warmest. */
+ * from any of the arena's slots, the one that was freed last first: few fit into a slot, and the last is the warmest. Nothing is
+ * read or written at them. */
 struct stock {
-  struct block *first;
+  union {
+    struct block *first;   /* small: a list */
+    struct block **blocks; /* medium: `count` of them, the warmest last; room for medium_capacity() */
+  };
   union {
     uint8_t *states; /* small: of the slot */
-    size_t count;    /* medium: blocks in stock */
+    size_t count;
   };
   uint64_t reciprocal;  /* of the class */
   struct slot *current; /* the slot served from last; NULL if there was none yet */
 };
 static_assert(sizeof(struct stock) == 32, "a stock is found by a shift, and lies in one cache line");
 static_assert(CLASS_COUNT <= 64, "classes are bits of a word");
+/* No less than medium_capacity() of all medium classes together. */
+#define MEDIUM_STOCK_TOTAL (MEDIUM_STOCK_SLOTS * 7u * (SLOT_BYTES / SMALL_MAX))
 
 /* An open batch of blocks for one owner (remote.c). */
 struct batch;
@@ -49,6 +55,7 @@ struct arena {
   uint8_t life;                        /* enum arena_life; written under arenas.lock */
   uint8_t tidy_class;                  /* the class to be looked through next */
   uint32_t number;                     /* from 1; 0 is the orphanage */
+  struct block *medium[MEDIUM_STOCK_TOTAL]; /* what the stocks of medium classes hold */
   struct slot *fresh[CLASS_COUNT];     /* the slot that is not carved to its end */
   struct slot_list listed[CLASS_COUNT]; /* slots with free blocks, oldest first */
   struct slot_list full;               /* slots in PLACE_FULL */
@@ -101,13 +108,18 @@ static inline unsigned arena_stock_class(const struct arena *arena, const struct
   return (unsigned)(stock - arena->blocks);
 }
 
+static inline int arena_has_stock(const struct arena *arena, unsigned class) {
+  const struct stock *stock = &arena->blocks[class];
+  return block_is_medium(class) ? stock->count != 0 : stock->first != NULL;
+}
+
 static inline int arena_is_none(const struct arena *arena) { return arena == &arena_none; }
 
-/* Set up the table of a zeroed arena. */
+/* Set up the tables of a zeroed arena. */
 void arena_init(struct arena *arena);
 /* Fill the empty stock of the class; 1, or 0 without memory. */
 int arena_refill(struct arena *arena, unsigned class);
-/* The slot's countdown has run out, with `slot->free` the block that came back last. Requires the caller to own the slot. */
+/* The slot's countdown has run out. Requires the caller to own the slot. */
 void arena_slot_event(struct arena *arena, struct slot *slot);
 /* Take a block that is free from here on into its slot, which the arena owns. */
 void arena_put(struct arena *arena, struct slot *slot, struct block *block);

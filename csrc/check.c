@@ -5,6 +5,7 @@
 #include "chunk.h"
 #include "guard.h"
 #include "huge.h"
+#include "medium.h"
 #include "include/buddymalloc.h"
 #include "orphan.h"
 #include "purge.h"
@@ -100,7 +101,7 @@ static int is_parked(const struct slot *slot) {
 }
 
 static void check_place(const struct slot *slot, const struct arena *owner) {
-  int has_free = slot->free != NULL || slot->purged > 0;
+  int has_free = slot_has_free(slot) || slot->purged > 0;
   int is_orphan = owner == &orphanage;
   switch (slot->place) {
     case PLACE_CURRENT:
@@ -117,7 +118,7 @@ static void check_place(const struct slot *slot, const struct arena *owner) {
     case PLACE_SWEPT:
       if (is_orphan) break;
       expect(slot_list_has(&owner->listed[slot->class], slot), "A2 a slot is listed", slot);
-      expect(slot->free == NULL && slot->in_stock == 0, "A6 a parked slot has no list, and nothing in stock", slot);
+      expect(!slot_has_free(slot) && slot->in_stock == 0, "A6 a parked slot has no list, and nothing in stock", slot);
       break;
     default:
       expect(is_orphan, "A2 a slot has a place", slot);
@@ -129,9 +130,46 @@ static void check_place(const struct slot *slot, const struct arena *owner) {
   if (is_orphan) expect(slot->used > 0 && slot_returned(slot) == 0, "P2 an orphan is in use", slot);
 }
 
+/* How many blocks wait at the slot; each is one of the slot's, and free. */
+static uint32_t check_free(const struct slot *slot) {
+  uint32_t count = 0;
+  if (block_is_medium(slot->class)) {
+    for (uint64_t bits = slot->free_bits; bits != 0; bits &= bits - 1, count++) {
+      uint32_t index = (uint32_t)__builtin_ctzll(bits);
+      int is_block = index - SLOT_GUARDS < slot_capacity(slot);
+      expect(is_block, "S4 a listed block is one of the slot's", slot_block(slot, index));
+      expect(!is_block || slot->states[index] == BLOCK_FREE, "S2 a listed block is free", slot_block(slot, index));
+    }
+    return count;
+  }
+  for (const struct block *block = slot->free; block != NULL && count <= slot->fresh; block = guard_next(block), count++) {
+    const uint8_t *state = slot_of((uintptr_t)block) == slot ? slot_state(slot, (uintptr_t)block) : NULL;
+    expect(state != NULL, "S4 a listed block is one of the slot's", block);
+    if (state == NULL) break;
+    expect(*state == BLOCK_FREE, "S2 a listed block is free", block);
+  }
+  return count;
+}
+
+#if !BM_UNCHECKED
+/* How many blocks of the slot are in stock. */
+static uint32_t check_stock(const struct slot *slot, const struct arena *owner) {
+  const struct stock *stock = &owner->blocks[slot->class];
+  uint32_t count = 0;
+  if (block_is_medium(slot->class)) {
+    for (size_t i = 0; i < stock->count; i++) count += slot_of((uintptr_t)stock->blocks[i]) == slot;
+    expect(count == slot->in_stock, "A1 a slot's blocks in stock are counted", slot);
+  } else if (slot->place == PLACE_CURRENT && stock->current == slot) {
+    for (const struct block *block = stock->first; block != NULL && count <= slot->fresh; block = guard_next(block), count++)
+      expect(slot_of((uintptr_t)block) == slot, "A1 the stock comes from the current slot", block);
+  }
+  return count;
+}
+#endif
+
 static void check_cut(const struct slot *slot) {
   const struct arena *owner = slot_owner(slot);
-  uint32_t states[BLOCK_QUARANTINED + 1] = {0}, listed = 0;
+  uint32_t states[BLOCK_QUARANTINED + 1] = {0};
   const struct block_class *class = &block_classes[slot->class];
   if (owner == &orphanage && slot->place == PLACE_TORN) {
     expect(orphan_is_linked(slot), "P3 a torn slot waits to be mended", slot);
@@ -146,25 +184,9 @@ static void check_cut(const struct slot *slot) {
   }
   if (class->capacity * class->size < SLOT_BYTES)
     expect(slot->states[class->capacity] == BLOCK_FREE, "S1 the remainder of a slot is free", slot);
-  for (const struct block *block = slot->free; block != NULL && listed <= slot->fresh; block = guard_next(block)) {
-    const uint8_t *state = slot_of((uintptr_t)block) == slot ? slot_state(slot, (uintptr_t)block) : NULL;
-    expect(state != NULL, "S4 a listed block is one of the slot's", block);
-    if (state == NULL) return;
-    expect(*state == BLOCK_FREE, "S2 a listed block is free", block);
-    listed++;
-  }
+  uint32_t listed = check_free(slot);
 #if !BM_UNCHECKED
-  uint32_t stock = 0;
-  if (block_is_medium(slot->class)) {
-    for (const struct block *block = owner->blocks[slot->class].first; block != NULL; block = guard_next(block))
-      stock += slot_of((uintptr_t)block) == slot;
-    expect(stock == slot->in_stock, "A1 a slot's blocks in stock are counted", slot);
-  } else if (slot->place == PLACE_CURRENT && owner->blocks[slot->class].current == slot) {
-    for (const struct block *block = owner->blocks[slot->class].first; block != NULL && stock <= slot->fresh; block = guard_next(block)) {
-      expect(slot_of((uintptr_t)block) == slot, "A1 the stock comes from the current slot", block);
-      stock++;
-    }
-  }
+  uint32_t stock = check_stock(slot, owner);
   if (is_parked(slot)) listed = states[BLOCK_FREE];
   expect(states[BLOCK_FREE] == listed + stock, "S2 every free block is listed or in stock", slot);
   expect(states[BLOCK_PURGED] == slot->purged, "S3 the purged blocks are counted", slot);
@@ -175,14 +197,12 @@ static void check_cut(const struct slot *slot) {
 }
 
 static void check_medium(const struct arena *arena, unsigned class) {
-  size_t count = 0;
-  for (const struct block *block = arena->blocks[class].first; block != NULL && count <= CHUNK_SLOTS; block = guard_next(block)) {
-    const struct slot *slot = slot_of((uintptr_t)block);
-    expect(slot_owner(slot) == arena && slot->class == class, "A1 the stock comes from the arena's slots of the class", block);
-    count++;
+  const struct stock *stock = &arena->blocks[class];
+  expect(stock->count < medium_capacity(class), "A1 the stock of a medium class is bounded", arena);
+  for (size_t i = 0; i < stock->count; i++) {
+    const struct slot *slot = slot_of((uintptr_t)stock->blocks[i]);
+    expect(slot_owner(slot) == arena && slot->class == class, "A1 the stock comes from the arena's slots of the class", stock->blocks[i]);
   }
-  expect(count == arena->blocks[class].count && (count == 0 || count < block_classes[class].capacity),
-         "A1 the stock of a medium class is counted", arena);
 }
 
 static void check_arenas(void) {
@@ -198,7 +218,7 @@ static void check_arenas(void) {
     for (unsigned class = SMALL_CLASS_COUNT; class < CLASS_COUNT; class++) check_medium(arena, class);
     if (arena->life != ARENA_IDLE) continue;
     for (unsigned class = 0; class < CLASS_COUNT; class++)
-      expect(arena->blocks[class].first == NULL && arena->blocks[class].current == NULL && arena->listed[class].first == 0,
+      expect(!arena_has_stock(arena, class) && arena->blocks[class].current == NULL && arena->listed[class].first == 0,
              "A5 an idle arena owns nothing", arena);
     expect(arena->remote == 0, "R3 no block waits for an idle arena", arena);
     expect(arena->full.first == 0, "A5 an idle arena owns nothing", arena);

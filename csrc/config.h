@@ -77,6 +77,11 @@
 #define RECUT_MIN 4096u
 #endif
 
+/* The stock of a medium class has room for the blocks of so many slots: more is faster where blocks come and go in bursts. */
+#ifndef MEDIUM_STOCK_SLOTS
+#define MEDIUM_STOCK_SLOTS 2u
+#endif
+
 /* Blocks, and bytes in them, that a thread collects for one owner before it sends them; owners at a time. */
 #ifndef REMOTE_BATCH_BLOCKS
 #define REMOTE_BATCH_BLOCKS 62u

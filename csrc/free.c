@@ -8,6 +8,7 @@
 #include "huge.h"
 #include "include/buddymalloc.h"
 #include "large.h"
+#include "medium.h"
 #include "park.h"
 #include "remote.h"
 #include "slot.h"
@@ -48,29 +49,41 @@ static inline int release(const struct slot *slot, struct block *block) {
 static NOINLINE void slot_event(struct slot *slot) { arena_slot_event(arena_mine, slot); }
 
 /* In a slot that the calling thread's arena has parked: it has no list. */
-static inline void free_parked(struct slot *slot, struct block *block) {
-  if (block_is_medium(slot->class)) {
-    check_used(slot, block);
-    arena_put(arena_mine, slot, block);
-    return;
-  }
+static inline void free_parked(struct arena *arena, struct slot *slot, struct block *block) {
   if (UNLIKELY(!release(slot, block))) bad_block(slot, block);
-  park_note(arena_mine, slot);
+  park_note(arena, slot);
   if (UNLIKELY(--slot->countdown == 0)) slot_event(slot);
 }
 
+static NOINLINE void free_medium_parked(struct slot *slot, struct block *block) {
+  check_used(slot, block);
+  arena_put(arena_mine, slot, block);
+}
+
+/* In a slot of a medium class that the arena owns. */
+static inline void free_medium(struct arena *arena, struct slot *slot, struct block *block) {
+  if (UNLIKELY(!slot_is_open_to(slot, arena))) {
+    free_medium_parked(slot, block);
+    return;
+  }
+  if (UNLIKELY(!release(slot, block))) bad_block(slot, block);
+  medium_keep(arena, slot, block);
+}
+
 /* In a slot that is another's. A thread that only frees gets an arena too, in which it collects what it sends. */
-static void free_of_other(struct slot *slot, void *address) {
+static NOINLINE void free_of_other(struct slot *slot, void *address) {
   if (UNLIKELY(arena_is_none(arena_mine))) thread_begin();
   remote_free(arena_mine, slot, address);
 }
 
-/* Not in a slot that is open to the calling thread's arena. */
+/* Not in a slot of a small class that is open to the calling thread's arena. */
 static NOINLINE void free_elsewhere(void *address) {
   struct slot *slot = slot_of((uintptr_t)address);
-  const struct arena *owner = slot_owner(slot);
-  if (owner == arena_mine)
-    free_parked(slot, address);
+  struct arena *owner = slot_owner(slot), *arena = arena_mine;
+  if (owner == arena && block_is_medium(slot->class))
+    free_medium(arena, slot, address);
+  else if (owner == arena)
+    free_parked(arena, slot, address);
   else if (owner != NULL)
     free_of_other(slot, address);
   else if (UNLIKELY(slot_kind(slot) == SLOT_NONE))
@@ -90,7 +103,7 @@ void bm_free(void *address) {
     return;
   }
   struct slot *slot = slot_of((uintptr_t)address);
-  if (UNLIKELY(!slot_is_open_to(slot, arena_mine))) {
+  if (UNLIKELY(!slot_is_small_and_open_to(slot, arena_mine))) {
     free_elsewhere(address);
     return;
   }

@@ -20,6 +20,11 @@ struct slot;
 /* The link of a block on a list of its slot; fatal if somebody wrote over it. */
 static inline struct block *guard_next(const struct block *block) { return pattern_next(block); }
 static inline void guard_link(struct block *block, struct block *next) { pattern_link(block, next); }
+/* A block of a medium class goes to rest, on no list; and comes out of it: fatal if somebody wrote there. */
+static inline void guard_rest(struct block *block) { block->next = NULL; }
+static inline void guard_rested(const struct block *block) {
+  if (UNLIKELY(block->next != NULL)) fatal(FATAL_WRITE_AFTER_FREE, block);
+}
 /* A word of a queue, to be written at `where`; and read again. */
 static inline uintptr_t guard_encode(const void *where, uintptr_t word) { return pattern_encode(where, word); }
 static inline uintptr_t guard_decode(const void *where, uintptr_t word) { return pattern_decode(where, word); }
@@ -51,6 +56,8 @@ void guard_after_fork(void);
 
 static inline struct block *guard_next(const struct block *block) { return block->next; }
 static inline void guard_link(struct block *block, struct block *next) { block->next = next; }
+static inline void guard_rest(struct block *block) { (void)block; }
+static inline void guard_rested(const struct block *block) { (void)block; }
 static inline uintptr_t guard_encode(const void *where, uintptr_t word) { return (void)where, word; }
 static inline uintptr_t guard_decode(const void *where, uintptr_t word) { return (void)where, word; }
 static inline int guard_init(void) { return 1; }

@@ -39,12 +39,13 @@ enum slot_place {
   PLACE_PARKED = 6   /* on the arena's list, and left to whoever purges; its own list is made when it is served from (park.c) */
 };
 
-/* How a slot's `owner` is written while its owner leaves the slot to whoever purges (park.c): bits of an address that
- * are 0 otherwise. */
+/* What is written in a slot's `owner` besides: bits of an address that are 0 otherwise. All but the last are there while its owner
+ * leaves the slot to whoever purges (park.c). */
 #define OWNER_PARKED 1u /* left alone by its owner */
 #define OWNER_AGE 2u    /* how often it was seen so, 0 to OWNER_AGE_MAX, times this */
 #define OWNER_AGE_MAX 3u
-#define OWNER_BITS 7u
+#define OWNER_MEDIUM 8u  /* cut into blocks of a medium class: free() has another way there (medium.c) */
+#define OWNER_BITS 15u
 
 /* One slot's bookkeeping: in the first line what a free() reads, whoever calls it; in the second what its owner writes at every one. So
  * a stranger reads a line that seldom changes.
@@ -67,7 +68,10 @@ struct slot {
   uint32_t next, prev; /* slot numbers of list neighbours, 0 for none */
   uint8_t inline_states[INLINE_STATES]; /* of few blocks: two cache lines in all */
   uint32_t stamp;          /* ms when it last gave a block, or was freed */
-  struct block *free;      /* blocks that came back */
+  union {
+    struct block *free;  /* blocks that came back: a list, of a small class */
+    uint64_t free_bits;  /* of a medium class: a bit each */
+  };
   uint32_t countdown;      /* frees until the owner is told; see arena.c */
   uint32_t countdown_from; /* its value when it was last set */
   uint16_t used;           /* blocks that were out then; slots, in SLOT_LARGE */
@@ -117,11 +121,20 @@ static inline struct arena *slot_owner(const struct slot *slot) {
 }
 /* 1 if the arena owns the slot and has not parked it: its thread may act on it. */
 static inline int slot_is_open_to(const struct slot *slot, const struct arena *arena) {
+  return (__atomic_load_n(&slot->owner, __ATOMIC_RELAXED) & ~(uintptr_t)OWNER_MEDIUM) == (uintptr_t)arena;
+}
+/* The same for a slot of a small class: one comparison. */
+static inline int slot_is_small_and_open_to(const struct slot *slot, const struct arena *arena) {
   return __atomic_load_n(&slot->owner, __ATOMIC_RELAXED) == (uintptr_t)arena;
 }
-static inline void slot_set_owner(struct slot *slot, const struct arena *arena) {
-  __atomic_store_n(&slot->owner, (uintptr_t)arena, __ATOMIC_RELAXED);
+/* How the owner of a slot of its class is written. */
+static inline uintptr_t slot_owned_by(const struct slot *slot, const struct arena *arena) {
+  return (uintptr_t)arena | (block_is_medium(slot->class) ? OWNER_MEDIUM : 0);
 }
+static inline void slot_set_owner(struct slot *slot, const struct arena *arena) {
+  __atomic_store_n(&slot->owner, slot_owned_by(slot, arena), __ATOMIC_RELAXED);
+}
+static inline void slot_set_ownerless(struct slot *slot) { __atomic_store_n(&slot->owner, 0, __ATOMIC_RELAXED); }
 
 static inline struct slot *slot_at(uint32_t number) { return heap.slots + number; }
 static inline uint32_t slot_number(const struct slot *slot) { return (uint32_t)(slot - heap.slots); }

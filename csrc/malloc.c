@@ -33,14 +33,14 @@ static COLD void *out_of_memory(void) {
 }
 
 static void *pop(struct stock *stock, unsigned class) {
-  return block_is_medium(class) ? alloc_pop_medium(stock, stock->first) : alloc_pop(stock, stock->first);
+  return block_is_medium(class) ? alloc_pop_medium(stock) : alloc_pop(stock, stock->first);
 }
 
 static void *try_class(unsigned class) {
   struct arena *arena = thread_arena();
   if (arena == NULL) return NULL;
   struct stock *stock = &arena->blocks[class];
-  int filled = stock->first != NULL || arena_refill(arena, class);
+  int filled = arena_has_stock(arena, class) || arena_refill(arena, class);
   void *address = filled ? pop(stock, class) : NULL;
   thread_leave_late();
   return address;
@@ -58,9 +58,8 @@ static NOINLINE void *alloc_slow(struct stock *stock) {
 
 static inline void *alloc_medium(unsigned class) {
   struct stock *stock = &arena_mine->blocks[class];
-  struct block *block = stock->first;
-  if (UNLIKELY(block == NULL)) return alloc_slow(stock);
-  return alloc_pop_medium(stock, block);
+  if (UNLIKELY(stock->count == 0)) return alloc_slow(stock);
+  return alloc_pop_medium(stock);
 }
 
 void *alloc_class(unsigned class) {

@@ -1,50 +1,54 @@
 /* medium.c: the stock of a class of blocks above 1 KiB, few of which fit into a slot.
  *
- * Of these an arena hears at every free, and puts the block into the stock, from whichever of its slots it is. When
- * that holds as much as a slot does, the older half goes back to the lists of their slots; so do the blocks of a slot that
- * has no others, and now and then all.
+ * What is freed goes into the stock, from whichever of the arena's slots it is. When that is full the older half
+ * goes back to their slots; so do the blocks of a slot that has no others, and now and then all.
+ *
+ * Which blocks are free is written beside them, in the stock and in their slots' bits, and not in them. So a slot can be carved at once:
+ * no block is touched before the program has it (docs/adr/0016).
  *
  * Owner:     the arena's thread.
  * Invariant: A1  (arena.c) `count` is the number of blocks in stock, and `in_stock` that of each slot's.
- * Cost:      O(1); once in half a slot's worth of frees, a pass over the stock. */
+ * Cost:      O(1); once in a slot's worth of frees, a pass over the stock. */
 #include "medium.h"
 
 #include "arena_inside.h"
 #include "guard.h"
 #include "os.h"
+#include "slot.h"
 #include "tidy.h"
 
-/* Put `block` and those behind it, which are in stock no more, back to their slots. */
-static void put_back(struct arena *arena, unsigned class, struct block *block) {
-  while (block != NULL) {
-    struct block *next = guard_next(block);
-    struct slot *slot = slot_of((uintptr_t)block);
-    guard_link(block, slot->free);
-    slot->free = block;
-    slot->used--;
-    slot->in_stock--;
-    arena->blocks[class].count--;
-    arena->handed--;
-    arena_settle(arena, slot);
-    block = next;
-  }
+#include <string.h>
+
+/* A block that is in stock no more goes back to its slot. */
+static void put_back(struct arena *arena, struct slot *slot, struct block *block) {
+  slot_push(slot, block);
+  slot->used--;
+  slot->in_stock--;
+  arena->handed--;
 }
 
 void medium_return(struct arena *arena, unsigned class) {
-  struct block *block = arena->blocks[class].first;
-  arena->blocks[class].first = NULL;
-  put_back(arena, class, block);
+  struct stock *stock = &arena->blocks[class];
+  while (stock->count > 0) {
+    struct block *block = stock->blocks[--stock->count];
+    struct slot *slot = slot_of((uintptr_t)block);
+    put_back(arena, slot, block);
+    arena_settle(arena, slot);
+  }
 }
 
 /* The older half of the stock goes back. */
 static NOINLINE void overflow(struct arena *arena, unsigned class) {
   struct stock *stock = &arena->blocks[class];
-  struct block *last = stock->first;
-  for (size_t kept = 1; kept < stock->count / 2; kept++) last = guard_next(last);
-  struct block *rest = guard_next(last);
-  guard_link(last, NULL);
+  size_t older = stock->count - stock->count / 2;
   arena->now = os_now_ms();
-  put_back(arena, class, rest);
+  for (size_t i = 0; i < older; i++) {
+    struct slot *slot = slot_of((uintptr_t)stock->blocks[i]);
+    put_back(arena, slot, stock->blocks[i]);
+    arena_settle(arena, slot);
+  }
+  stock->count -= older;
+  memmove(stock->blocks, stock->blocks + older, stock->count * sizeof *stock->blocks);
   if (++arena->events < EVENTS_PER_TICK) return;
   tidy_tick(arena);
 }
@@ -52,37 +56,34 @@ static NOINLINE void overflow(struct arena *arena, unsigned class) {
 /* All blocks of the slot are free, and some of them in stock: without them it can go. */
 static NOINLINE void evict(struct arena *arena, struct slot *slot) {
   struct stock *stock = &arena->blocks[slot->class];
-  struct block *block = stock->first, *kept = NULL, *evicted = NULL, *next;
-  stock->first = NULL;
-  for (; block != NULL; block = next) {
-    next = guard_next(block);
-    if (slot_of((uintptr_t)block) == slot) {
-      guard_link(block, evicted);
-      evicted = block;
-      continue;
-    }
-    guard_link(block, NULL);
-    if (kept == NULL)
-      stock->first = block;
+  size_t kept = 0;
+  for (size_t i = 0; i < stock->count; i++) {
+    struct block *block = stock->blocks[i];
+    if (slot_of((uintptr_t)block) == slot)
+      put_back(arena, slot, block);
     else
-      guard_link(kept, block);
-    kept = block;
+      stock->blocks[kept++] = block;
   }
-  put_back(arena, slot->class, evicted);
+  stock->count = kept;
+  arena_settle(arena, slot);
 }
 
-void medium_keep(struct arena *arena, struct slot *slot) {
-  unsigned class = slot->class;
-  struct stock *stock = &arena->blocks[class];
-  struct block *block = slot->free;
-  slot->free = guard_next(block);
-  slot->countdown = 1;
-  guard_link(block, stock->first);
-  stock->first = block;
+void medium_keep(struct arena *arena, struct slot *slot, struct block *block) {
+  struct stock *stock = &arena->blocks[slot->class];
+  stock->blocks[stock->count++] = block;
   arena->recycled++;
-  stock->count++;
   if (UNLIKELY(++slot->in_stock == slot->used && slot != stock->current))
     evict(arena, slot);
-  else if (UNLIKELY(stock->count >= block_classes[class].capacity))
-    overflow(arena, class);
+  else if (UNLIKELY(stock->count >= medium_capacity(slot->class)))
+    overflow(arena, slot->class);
+}
+
+void medium_take(struct arena *arena, struct slot *slot, uint64_t bits) {
+  struct stock *stock = &arena->blocks[slot->class];
+  slot->in_stock = (uint16_t)__builtin_popcountll(bits);
+  while (bits != 0) {
+    uint32_t index = 63u - (uint32_t)__builtin_clzll(bits);
+    bits ^= UINT64_C(1) << index;
+    stock->blocks[stock->count++] = slot_block(slot, index);
+  }
 }

@@ -113,8 +113,7 @@ static void accept(struct slot *slot, struct block *block, uint32_t now) {
   *slot_state(slot, (uintptr_t)block) = BLOCK_FREE;
   orphanage.returned++;
   orphanage.drained++;
-  guard_link(block, slot->free);
-  slot->free = block;
+  slot_push(slot, block);
   if (slot->place == PLACE_PURGING) {
     slot->used--;
   } else if (slot->place == PLACE_LISTED && slot->used > 1) {

@@ -41,7 +41,7 @@ size_t park_purged(void) { return purged_bytes; }
 void park_put(struct arena *arena, struct slot *slot) {
   if (BM_UNCHECKED) return; /* which blocks are free would be forgotten */
   slot->place = PLACE_PARKED;
-  slot->free = NULL;
+  slot->free_bits = 0;
   park_mark(arena, slot);
   count(&arena->parked);
   if (UNLIKELY(park_purgeable(arena) >= BACKGROUND_THRESHOLD)) purge_notice();

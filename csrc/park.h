@@ -28,7 +28,7 @@ static inline int park_is_swept(const struct slot *slot) { return __atomic_load_
 
 static inline void park_mark(const struct arena *arena, struct slot *slot) {
   /* release: whoever sweeps the slot sees what its owner did to it. */
-  __atomic_store_n(&slot->owner, (uintptr_t)arena | OWNER_PARKED, __ATOMIC_RELEASE);
+  __atomic_store_n(&slot->owner, slot_owned_by(slot, arena) | OWNER_PARKED, __ATOMIC_RELEASE);
 }
 
 /* A block came back to the parked slot: it is not swept before it was left alone for some rounds again. */

@@ -17,6 +17,7 @@
 
 #include <string.h>
 
+static_assert(SLOT_BYTES / SMALL_MAX <= 64, "the blocks of a slot of a medium class are the bits of a word");
 static_assert(SLOT_BYTES / 4096 <= 16, "the pages of a slot are the bits of a word");
 
 
@@ -28,10 +29,10 @@ int slot_cut(struct slot *slot, unsigned class, struct arena *arena) {
   if (is_inline) memset(states, BLOCK_FREE, INLINE_STATES);
   slot->states = states;
   slot->class = (uint8_t)class;
-  slot->free = NULL;
-  slot->list = &slot->free;
+  slot->free_bits = 0;
   slot->reciprocal = slot->start_limit = shape->reciprocal;
   slot->fresh = slot->purged = 0;
+  slot->list = &slot->free;
   slot->used = slot->in_stock = 0;
   slot->next = slot->prev = 0;
   slot->place = PLACE_CURRENT;
@@ -45,8 +46,28 @@ int slot_cut(struct slot *slot, unsigned class, struct arena *arena) {
 }
 
 void slot_uncut(struct slot *slot) {
-  slot_set_owner(slot, NULL);
+  slot_set_ownerless(slot);
   if (slot->states != slot->inline_states) states_give(slot->class, slot->states);
+}
+
+void slot_push(struct slot *slot, struct block *block) {
+  if (block_is_medium(slot->class)) {
+    guard_rest(block);
+    slot->free_bits |= UINT64_C(1) << slot_index_of(slot, block);
+  } else {
+    guard_link(block, slot->free);
+    slot->free = block;
+  }
+}
+
+/* Link the blocks from `first` on that lie side by side. */
+static void link_fresh(struct block *block, uint32_t size, uint32_t count) {
+  for (; count > 1; count--) {
+    struct block *next = (struct block *)((uintptr_t)block + size);
+    guard_link(block, next);
+    block = next;
+  }
+  guard_link(block, NULL);
 }
 
 uint32_t slot_carve(struct slot *slot, uint32_t count, struct block **first) {
@@ -59,12 +80,7 @@ uint32_t slot_carve(struct slot *slot, uint32_t count, struct block **first) {
   struct block *block = slot_block(slot, index);
   *first = block;
   guard_carve(block, size, count, slot->warm);
-  for (uint32_t i = 1; i < count; i++) {
-    struct block *next = (struct block *)((uintptr_t)block + size);
-    guard_link(block, next);
-    block = next;
-  }
-  guard_link(block, NULL);
+  if (!block_is_medium(slot->class)) link_fresh(block, size, count);
   slot->fresh = (uint16_t)(slot->fresh + count);
   return count;
 }
@@ -79,8 +95,7 @@ uint32_t slot_unpurge(struct slot *slot) {
     struct block *block = slot_block(slot, index);
     guard_unpurge(block, block_classes[slot->class].size);
     slot->states[index] = BLOCK_FREE;
-    guard_link(block, slot->free);
-    slot->free = block;
+    slot_push(slot, block);
     slot->purged--;
     count++;
   }
@@ -124,7 +139,17 @@ static uint32_t link_run(struct slot *slot, uint32_t first, uint32_t end) {
   return count;
 }
 
+static uint32_t gather_bits(struct slot *slot) {
+  slot->free_bits = 0;
+  for (uint32_t turn = 0; turn < slot->fresh; turn++) {
+    uint32_t index = slot_index(slot, turn);
+    if (slot_state_of(slot, index) == BLOCK_FREE) slot->free_bits |= UINT64_C(1) << index;
+  }
+  return (uint32_t)__builtin_popcountll(slot->free_bits);
+}
+
 uint32_t slot_relink(struct slot *slot) {
+  if (block_is_medium(slot->class)) return gather_bits(slot);
   uint32_t start = slot_start(slot), capacity = block_classes[slot->class].capacity;
   uint32_t end = start + slot->fresh;
   slot->free = NULL;
@@ -136,14 +161,13 @@ uint32_t slot_relink(struct slot *slot) {
 
 void slot_rebuild(struct slot *slot) {
   if (BM_UNCHECKED) { /* as above: what was free is lost to the child */
-    slot->free = NULL;
+    slot->free_bits = 0;
     slot->list = &slot->free;
     slot->used = slot->fresh;
     slot->in_stock = 0;
     return;
   }
   slot->purged = 0;
-  slot->list = &slot->free;
   for (uint32_t turn = 0; turn < slot_capacity(slot); turn++) {
     uint32_t index = slot_index(slot, turn);
     if (turn >= slot->fresh)
@@ -152,6 +176,7 @@ void slot_rebuild(struct slot *slot) {
       slot->purged++;
   }
   uint32_t free = slot_relink(slot);
+  slot->list = &slot->free;
   slot->used = (uint16_t)(slot->fresh - slot->purged - free);
   slot->in_stock = 0;
 }

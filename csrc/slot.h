@@ -51,10 +51,18 @@ static inline uint8_t *slot_state(const struct slot *slot, uintptr_t address) {
   return slot_is_start(slot, product) ? slot_state_at(slot, product) : NULL;
 }
 
+/* The index of a block of the slot. */
+static inline uint32_t slot_index_of(const struct slot *slot, const struct block *block) {
+  return (uint32_t)(slot_product(slot, (uintptr_t)block) >> 32);
+}
+
 /* The state of block `index`. relaxed: a stranger may be freeing it; to the owner that is still used. */
 static inline uint8_t slot_state_of(const struct slot *slot, uint32_t index) {
   return __atomic_load_n(&slot->states[index], __ATOMIC_RELAXED);
 }
+
+/* 1 if blocks that came back wait at the slot. */
+static inline int slot_has_free(const struct slot *slot) { return slot->free_bits != 0; }
 
 /* Blocks that came back since the countdown was last set. */
 static inline uint32_t slot_returned(const struct slot *slot) {
@@ -72,14 +80,16 @@ static inline void slot_set_countdown(struct slot *slot, uint32_t frees) {
 int slot_cut(struct slot *slot, unsigned class, struct arena *arena);
 /* Undo that: the slot is nobody's, with no memory for state bytes. Requires heap.lock. */
 void slot_uncut(struct slot *slot);
-/* Carve at least one and at most `count` fresh blocks, linked in address order; returns
+/* Put a block in state BLOCK_FREE among those that came back. */
+void slot_push(struct slot *slot, struct block *block);
+/* Carve at least one and at most `count` fresh blocks that lie side by side, those of a small class linked in that order; returns
  * how many. Requires fresh < the capacity. */
 uint32_t slot_carve(struct slot *slot, uint32_t count, struct block **first);
 /* Put purged blocks back onto the slot's list; returns how many. */
 uint32_t slot_unpurge(struct slot *slot);
 /* Make `free`, `used` and `purged` anew from the state bytes. */
 void slot_rebuild(struct slot *slot);
-/* Make the list of the carved blocks in state BLOCK_FREE; returns how many. Requires none of them to be in stock. */
+/* Make the list, or the bits, of the carved blocks in state BLOCK_FREE; returns how many. Requires none of them to be in stock. */
 uint32_t slot_relink(struct slot *slot);
 /* Take the blocks of pages that only free blocks lie on for purged; returns the pages, bit by bit. The list is to be made
  * anew then. Requires no free block to be in stock. */

@@ -8,6 +8,7 @@
 #include "arena.h"
 #include "client.h"
 #include "fork.h"
+#include "medium.h"
 #include "os.h"
 #include "remote.h"
 
@@ -27,6 +28,11 @@ struct arena arena_none = {.step_stock = BLOCK_STEPS(STOCK)};
 
 void arena_init(struct arena *arena) {
   memcpy(arena->step_stock, arena_none.step_stock, sizeof arena->step_stock);
+  struct block **room = arena->medium;
+  for (unsigned class = SMALL_CLASS_COUNT; class < CLASS_COUNT; class++) {
+    arena->blocks[class].blocks = room;
+    room += medium_capacity(class);
+  }
 }
 
 __thread struct arena *arena_mine __attribute__((tls_model("initial-exec"))) = &arena_none;

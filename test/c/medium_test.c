@@ -3,7 +3,11 @@
 
 #include "arena.h"
 #include "buddymalloc.h"
+#include "medium.h"
 #include "slot.h"
+
+#include <string.h>
+#include <sys/mman.h>
 
 enum { SIZE = 1280, COUNT = 2000 };
 
@@ -40,4 +44,27 @@ TEST_OURS("slots whose medium blocks are all free go back at once, though the st
   for (size_t i = 0, at = 0; i < COUNT; i++, at = (at + 777) % COUNT) bm_free(blocks[at]);
   CHECK_LE(slots_of_class(class), 3);
   CHECK_EQ(bm_check(), 0);
+}
+
+TEST_OURS("the stocks of all medium classes have room in the arena") {
+  CHECK(bm_malloc(SIZE) != NULL); /* the thread has an arena now */
+  const struct stock *last = &arena_mine->blocks[CLASS_COUNT - 1];
+  CHECK_LE((size_t)(last->blocks - arena_mine->medium) + medium_capacity(CLASS_COUNT - 1), MEDIUM_STOCK_TOTAL);
+  for (unsigned class = SMALL_CLASS_COUNT; class + 1 < CLASS_COUNT; class++)
+    CHECK_EQ(arena_mine->blocks[class].blocks + medium_capacity(class), arena_mine->blocks[class + 1].blocks);
+}
+
+TEST_IF(NEEDS_OURS | NEEDS_SIZES | NEEDS_NATIVE, "a medium block is not touched while it is free, nor before it is handed out") {
+  fill();
+  for (size_t i = 0; i < COUNT; i++) memset(blocks[i], 0x5a, SIZE);
+  static const char *freed[COUNT];
+  memcpy(freed, blocks, sizeof freed);
+  for (size_t i = 0; i < COUNT; i += 2) bm_free(blocks[i]);
+  for (size_t i = 0; i < COUNT; i += 2)
+    for (size_t at = 0; at < SIZE; at++) CHECK_EQ(freed[i][at], 0x5a);
+  const char *first = bm_malloc(32768), *second = bm_malloc(32768);
+  CHECK_EQ((uintptr_t)first / SLOT_BYTES, (uintptr_t)second / SLOT_BYTES);
+  unsigned char present[16];
+  CHECK_EQ(mincore((void *)((uintptr_t)first & ~(SLOT_BYTES - 1)), SLOT_BYTES, present), 0);
+  for (unsigned page = 0; page < 16; page++) CHECK_EQ(present[page] & 1, 0);
 }

@@ -24,6 +24,7 @@
 #include "arena_inside.h"
 #include "chunk.h"
 #include "guard.h"
+#include "huge.h"
 #include "large.h"
 #include "medium.h"
 #include "orphan.h"
@@ -287,6 +288,7 @@ static struct slot *new_slot(struct arena *arena, unsigned class) {
   }
   lock_release(&heap.lock);
   if (slot != NULL && !is_recut) clean_first(arena, slot);
+  if (slot != NULL && !slot->warm) huge_give_way(SLOT_BYTES);
   return slot;
 }
 

@@ -42,6 +42,7 @@ static size_t filled; /* entries with an address */
 static struct cached cache[HUGE_CACHE_ENTRIES];
 static uint32_t cache_count;
 static size_t cached_bytes, live_bytes, peak_bytes;
+static size_t heap_grown; /* bytes that the heap took since a mapping was cached, or given up for that (huge_give_way()) */
 static uint64_t live, allocs, frees, released_bytes;
 
 /* Mappings that the system refused to unmap while the cache was full, linked through their first words:
@@ -139,6 +140,7 @@ static int keep(uintptr_t address, size_t bytes) {
   if (BM_HARDENED) return 0; /* who reads what was freed shall see nothing */
   if (cache_count == HUGE_CACHE_ENTRIES || cached_bytes + bytes > limit) return 0;
   if (live_bytes + cached_bytes + bytes > peak_bytes) return 0;
+  if (cache_count == 0) heap_grown = 0;
   cache[cache_count++] = (struct cached){address, bytes, os_now_ms()};
   set_cached_bytes(cached_bytes + bytes);
   return 1;
@@ -203,6 +205,28 @@ size_t huge_decay(uint32_t now, uint32_t delay) {
     if (unmap(old[i].address, old[i].bytes)) total += old[i].bytes;
   }
   return total;
+}
+
+/* Requires one. */
+static uint32_t oldest(void) {
+  uint32_t first = 0;
+  for (uint32_t i = 1; i < cache_count; i++)
+    if ((int32_t)(cache[i].stamp - cache[first].stamp) < 0) first = i;
+  return first;
+}
+
+void huge_give_way(size_t bytes) {
+  struct cached mapping = {0, 0, 0};
+  /* relaxed: a hint. */
+  if (LIKELY(huge_cached_bytes() == 0)) return;
+  lock_acquire(&huge_lock);
+  heap_grown += bytes;
+  if (cache_count > 0 && heap_grown >= cache[oldest()].bytes) {
+    mapping = uncache(oldest());
+    heap_grown -= mapping.bytes;
+  }
+  lock_release(&huge_lock);
+  if (mapping.bytes != 0) unmap(mapping.address, mapping.bytes);
 }
 
 /* ---- Allocation ------------------------------------------------------------------------ */

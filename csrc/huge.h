@@ -26,6 +26,9 @@ const char *huge_fault(const void *address);
 /* Unmap cached mappings that were left alone for `delay` ms; returns bytes. */
 size_t huge_decay(uint32_t now, uint32_t delay);
 size_t huge_cached_bytes(void);
+/* The heap begins to use `bytes` of memory that was untouched: when it has by as many as the mapping that was cached first has, that is
+ * unmapped. */
+void huge_give_way(size_t bytes);
 
 /* The table of live blocks, and of addresses whose blocks were freed; under huge_lock. */
 struct huge_entry {

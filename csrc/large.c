@@ -17,6 +17,7 @@
 #include "chunk.h"
 #include "fatal.h"
 #include "guard.h"
+#include "huge.h"
 #include "os.h"
 #include "purge.h"
 
@@ -130,6 +131,8 @@ void *large_alloc(size_t size, size_t alignment, int zeroed) {
     }
     lock_release(&heap.lock);
     if (slot == NULL) return NULL;
+    size_t untouched = count - (size_t)__builtin_popcountll(dirty);
+    if (untouched > 0) huge_give_way(untouched * SLOT_BYTES);
   }
   void *address = (void *)slot_base(slot);
   if (zeroed) zero(address, size, kept, dirty);

@@ -6,6 +6,7 @@
 #include "content.h"
 #include "freelist.h"
 #include "heap.h"
+#include "huge.h"
 #include "os.h"
 #include "wrap.h"
 
@@ -279,4 +280,17 @@ TEST_IF(NEEDS_EXACT, "a second free() of a large block is a double free while an
   CHECK_FATAL("double free", freed, bm_free(freed));
   bm_free(before);
   bm_free(after);
+}
+
+TEST_IF(NEEDS_SIZES, "a cached mapping goes once the heap has begun to use as much untouched memory") {
+  enum { BYTES = 8 << 20, PIECE = 4000 };
+  void *huge = bm_malloc(BYTES);
+  CHECK(huge != NULL);
+  bm_free(huge);
+  size_t cached = huge_cached_bytes();
+  CHECK_GE(cached, BYTES);
+  for (size_t bytes = 0; bytes < BYTES / 2; bytes += PIECE) CHECK(bm_malloc(PIECE) != NULL);
+  CHECK_EQ(huge_cached_bytes(), cached);
+  for (size_t bytes = 0; bytes < BYTES; bytes += PIECE) CHECK(bm_malloc(PIECE) != NULL);
+  CHECK_EQ(huge_cached_bytes(), 0);
 }

@@ -6,7 +6,7 @@
  * the slot's countdown runs out: in PLACE_FULL after a few (the slot is offered again), in
  * PLACE_LISTED whenever half of what is out has come back, at last at zero (the slot goes back).
  *
- * Of a medium class it hears at every free (medium.c).
+ * What is freed of a medium class goes into the stock, whichever slot it is from (medium.c).
  *
  * Listed slots that did not serve for some time are parked (park.c): their frees write the state byte and nothing else.
  *

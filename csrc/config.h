@@ -92,6 +92,11 @@
 #ifndef REMOTE_OWNERS
 #define REMOTE_OWNERS 8u
 #endif
+/* A thread without an arena sends so many blocks of others singly before it gets an arena to collect them in: at a thread's very end, when
+ * nobody tells the allocator of it any more, the C library frees a few. */
+#ifndef REMOTE_SINGLES
+#define REMOTE_SINGLES 16u
+#endif
 /* What was collected is sent after so long (ms), full or not, by a thread that allocates. */
 #ifndef REMOTE_FLUSH_MS
 #define REMOTE_FLUSH_MS 50u

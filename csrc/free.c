@@ -70,7 +70,7 @@ static inline void free_medium(struct arena *arena, struct slot *slot, struct bl
   medium_keep(arena, slot, block);
 }
 
-/* In a slot that is another's. A thread that only frees gets an arena too, in which it collects what it sends. */
+/* In a slot that is another's. A thread that frees much and has no arena gets one, in which it collects what it sends. */
 static NOINLINE void free_of_other(struct slot *slot, void *address) {
   if (UNLIKELY(arena_is_none(arena_mine))) thread_begin();
   remote_free(arena_mine, slot, address);

@@ -141,6 +141,11 @@ struct arena *thread_arena(void) {
 }
 
 void thread_begin(void) {
+  static __thread uint8_t singles __attribute__((tls_model("initial-exec")));
+  if (singles < REMOTE_SINGLES) {
+    singles++;
+    return;
+  }
   int saved = errno;
   /* A thread that forks may be waiting, in somebody's handler, for this one to free. */
   if (!thread_ended && !lock_is_forking(&arenas.lock)) thread_arena();

@@ -64,6 +64,7 @@ const rows: [string, string, PatternOptions?][] = [
   ['random burst=1000 high=512', 'bursts freed in random order', quick],
   ['random burst=10000 high=512', 'bursts freed in random order'],
   ['random burst=100000 high=512', 'bursts freed in random order', quick],
+  ['random burst=1000 low=1K high=32K count=1000000', 'bursts of larger blocks freed in random order'],
   ['replace live=200', 'random replacement, 16 to 512 bytes'],
   ['replace live=1000', 'random replacement, 16 to 512 bytes', quick],
   ['replace live=10000', 'random replacement, 16 to 512 bytes'],

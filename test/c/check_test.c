@@ -28,11 +28,27 @@ static void *fill_theirs(void *unused) {
 
 static struct slot *slot_holding(void *block) { return slot_of((uintptr_t)block); }
 
-/* A slot of this thread's in the place, or fails. */
-static struct slot *mine_in(enum slot_place place) {
+static struct slot *find_mine_in(enum slot_place place) {
   for (size_t i = 0; i < COUNT; i++)
     if (slot_holding(mine[i])->place == place && slot_owner(slot_holding(mine[i])) == arena_mine) return slot_holding(mine[i]);
-  harness_fail(__FILE__, __LINE__, "no slot in place %d", (int)place);
+  return NULL;
+}
+
+/* A slot of this thread's in the place, or fails. */
+static struct slot *mine_in(enum slot_place place) {
+  struct slot *slot = find_mine_in(place);
+  if (slot == NULL) harness_fail(__FILE__, __LINE__, "no slot in place %d", (int)place);
+  return slot;
+}
+
+/* Fill `mine`, and have one slot of it listed. Where this thread is kept waiting meanwhile the slot is parked instead: once more. */
+static void fill_mine(void) {
+  do {
+    for (size_t i = 0; i < COUNT; i++) mine[i] = malloc(SIZE);
+    struct slot *listed = slot_holding(mine[COUNT / 3]);
+    for (size_t i = 0; i < COUNT; i += 3)
+      if (slot_holding(mine[i]) == listed && listed->place != PLACE_CURRENT) free(mine[i]);
+  } while (find_mine_in(PLACE_LISTED) == NULL);
 }
 
 static struct slot *an_orphan(void) {
@@ -139,15 +155,12 @@ static const struct {
 };
 
 TEST_IF(NEEDS_EXACT, "the walker is content, and then names each invariant that is broken on purpose") {
-  for (size_t i = 0; i < COUNT; i++) mine[i] = malloc(SIZE);
+  large = malloc(500000);
+  huge = malloc(5000000);
+  fill_mine();
   pthread_t thread;
   CHECK_EQ(pthread_create(&thread, NULL, fill_theirs, NULL), 0);
   CHECK_EQ(pthread_join(thread, NULL), 0);
-  large = malloc(500000);
-  huge = malloc(5000000);
-  struct slot *listed = slot_holding(mine[COUNT / 3]);
-  for (size_t i = 0; i < COUNT; i += 3)
-    if (slot_holding(mine[i]) == listed && listed->place != PLACE_CURRENT) free(mine[i]);
   CHECK_EQ(bm_check(), 0);
   for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++)
     CHECK_WRITES(rows[i].label, {

@@ -104,7 +104,7 @@
       'type': 'shared_library',
       'product_prefix': 'lib',
       'product_name': 'buddymalloc',
-      'sources': ['<@(core_sources)', 'csrc/preload.c'],
+      'sources': ['<@(core_sources)', 'csrc/preload.c', 'csrc/preload_cxx.c'],
       # See csrc/preload.c.
       'ldflags': ['-Wl,--defsym=malloc=bm_malloc,--defsym=free=bm_free'],
     },
@@ -114,7 +114,7 @@
       'product_prefix': 'lib',
       'product_name': 'buddymalloc-hardened',
       'defines': ['BM_HARDENED=1'],
-      'sources': ['<@(core_sources)', '<@(hardened_sources)', 'csrc/preload.c'],
+      'sources': ['<@(core_sources)', '<@(hardened_sources)', 'csrc/preload.c', 'csrc/preload_cxx.c'],
       'sources!': ['<@(replaced_sources)'],
       'ldflags': ['-Wl,--defsym=malloc=bm_malloc,--defsym=free=bm_free'],
     },

@@ -5,8 +5,8 @@ include(CheckCCompilerFlag)
 set(BUDDYMALLOC_WARNINGS
   -Wall -Wextra -Wpedantic -Wshadow -Wundef -Wconversion -Wsign-conversion -Wstrict-prototypes
   -Wmissing-prototypes -Wcast-qual -Wvla)
-# libc's headers declare its names with types of their own; preload.c defines the names without them.
-set_source_files_properties(csrc/preload.c PROPERTIES COMPILE_OPTIONS -Wno-missing-prototypes)
+# libc's headers declare its names with types of their own, and C's none of C++'s: these define them without.
+set_source_files_properties(csrc/preload.c csrc/preload_cxx.c PROPERTIES COMPILE_OPTIONS -Wno-missing-prototypes)
 # The tests have the linker lead its calls elsewhere (--wrap), which gcc's link-time optimisation does not see.
 if(BUDDYMALLOC_TESTS)
   set_source_files_properties(csrc/sys.c PROPERTIES COMPILE_OPTIONS -fno-lto)

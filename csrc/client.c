@@ -222,6 +222,14 @@ void bm_free_aligned_sized(void *block, size_t alignment, size_t size) {
   bm_free_sized(block, size);
 }
 
+void bm_delete_sized(void *block, size_t size) { bm_free_sized(block, size == 0 ? 1 : size); }
+
+/* The C++ library may have rounded the size up to the alignment. */
+void bm_delete_aligned_sized(void *block, size_t alignment, size_t size) {
+  size_t rounded = (size + (size == 0) + alignment - 1) & ~(alignment - 1);
+  bm_free_aligned_sized(block, alignment, bm_malloc_usable_size(block) == rounded ? rounded : size);
+}
+
 /* ---- Looking inside -------------------------------------------------------------------------- */
 
 #define PASS_ON(type, name, parameters, arguments) \

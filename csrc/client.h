@@ -37,6 +37,8 @@
 #define bm_malloc_usable_size bm_core_malloc_usable_size
 #define bm_free_sized bm_core_free_sized
 #define bm_free_aligned_sized bm_core_free_aligned_sized
+#define bm_delete_sized bm_core_delete_sized
+#define bm_delete_aligned_sized bm_core_delete_aligned_sized
 #define bm_malloc_trim bm_core_malloc_trim
 #define bm_stats bm_core_stats
 #define bm_mallinfo bm_core_mallinfo

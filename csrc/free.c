@@ -139,26 +139,69 @@ size_t bm_malloc_usable_size(const void *address) {
   return slot_owner(slot) != NULL ? block_classes[slot->class].size : large_usable(slot);
 }
 
-/* Sizes that a block of `usable` bytes may have been asked for: what would get this block, or, after
- * a realloc() that stayed in place, anything above half of it. */
-static int is_possible_size(size_t usable, size_t size) {
-  if (size > usable) return 0;
-  if (size > usable / 2 || usable == 1u << MIN_ORDER) return 1;
-  return size <= SLOT_BLOCK_MAX ? block_classes[block_class_of(size)].size == usable : 0;
+/* ---- Frees that say how long the block is ------------------------------------------------ */
+
+/* The class of a live block of a cut slot. Of any other block it is CLASS_COUNT, and it is known what was asked for. */
+static unsigned class_of(const void *address, size_t *request) {
+  const struct slot *slot = alloc_slot_of(address);
+  if (slot != NULL && slot_owner(slot) != NULL) return slot->class;
+  size_t lead;
+  if (slot != NULL)
+    *request = LARGE_REQUEST(slot);
+  else if (!huge_noted(address, &lead, request))
+    fatal(huge_fault(address), address);
+  return CLASS_COUNT;
+}
+
+/* 1 if the block may have been asked for so: it is the one that such a request gets, or, after a realloc() that stayed in
+ * place, one of which the size is more than half. */
+static int is_possible_size(const void *address, size_t alignment, size_t size) {
+  size_t request;
+  unsigned class = class_of(address, &request);
+  if (class == CLASS_COUNT) return size == request;
+  size_t usable = block_classes[class].size;
+  if (size <= usable && (size > usable / 2 || usable == 1u << MIN_ORDER)) return 1;
+  return block_aligned_class(alignment, size) == class;
 }
 
 void bm_free_sized(void *address, size_t size) {
   if (address == NULL) return;
-  if (!is_possible_size(bm_malloc_usable_size(address), size)) fatal(FATAL_WRONG_SIZE, address);
+  if (!is_possible_size(address, 1, size)) fatal(FATAL_WRONG_SIZE, address);
   bm_free(address);
 }
 
 void bm_free_aligned_sized(void *address, size_t alignment, size_t size) {
   if (address == NULL) return;
-  size_t usable = bm_malloc_usable_size(address);
-  /* The alignment may have asked for more than the size. */
-  size_t least = size > alignment ? size : alignment;
-  if (size > usable || ((uintptr_t)address & (alignment - 1)) != 0 || (least <= usable / 2 && usable > 2 * least + SLOT_BYTES))
-    fatal(FATAL_WRONG_SIZE, address);
+  if (((uintptr_t)address & (alignment - 1)) != 0 || !is_possible_size(address, alignment, size)) fatal(FATAL_WRONG_SIZE, address);
   bm_free(address);
 }
+
+/* 1 if operator new of the size gets such a block. The C++ library may have rounded the size up to the alignment. */
+static int is_size_of_new(const void *address, size_t alignment, size_t size) {
+  size_t request;
+  unsigned class = class_of(address, &request);
+  if (size == 0) size = 1; /* as operator new asks */
+  if (class < CLASS_COUNT) return block_aligned_class(alignment, size) == class;
+  return request == size || request == ((size + alignment - 1) & ~(alignment - 1));
+}
+
+static NOINLINE void delete_elsewhere(void *address, size_t alignment, size_t size) {
+  if (address == NULL) return;
+  if (!is_size_of_new(address, alignment, size)) fatal(FATAL_WRONG_SIZE, address);
+  bm_free(address);
+}
+
+/* C++ programs free most of their blocks so: a slot of the right class is all that is looked at before bm_free() looks
+ * at the block. */
+void bm_delete_sized(void *address, size_t size) {
+  if (LIKELY(heap_contains((uintptr_t)address) && size <= SLOT_BLOCK_MAX)) {
+    const struct slot *slot = slot_of((uintptr_t)address);
+    if (LIKELY(slot_owner(slot) != NULL && slot->class == block_class_of(size))) {
+      bm_free(address);
+      return;
+    }
+  }
+  delete_elsewhere(address, 1, size);
+}
+
+void bm_delete_aligned_sized(void *address, size_t alignment, size_t size) { delete_elsewhere(address, alignment, size); }

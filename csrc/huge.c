@@ -83,11 +83,12 @@ static int make_room(void) {
 }
 
 /* Requires make_room(). */
-static void insert(uintptr_t address, size_t bytes) {
+static void insert(uintptr_t address, size_t bytes, size_t request) {
   struct huge_entry *entry = find(huge_entries, huge_capacity, address);
   if (entry->address == 0) filled++;
   entry->address = address;
   entry->bytes = bytes;
+  entry->request = request;
   live++;
   live_bytes += bytes;
   if (live_bytes > peak_bytes) peak_bytes = live_bytes;
@@ -254,9 +255,9 @@ static uintptr_t map_aligned(size_t bytes, size_t alignment) {
   return address;
 }
 
-void *huge_alloc(size_t bytes, size_t alignment, int zeroed) {
-  if (bytes > PTRDIFF_MAX - OS_PAGE || alignment > PTRDIFF_MAX - bytes) return NULL;
-  bytes = bytes == 0 ? OS_PAGE : os_round_up(bytes);
+void *huge_alloc(size_t size, size_t alignment, int zeroed) {
+  if (size > PTRDIFF_MAX - OS_PAGE || alignment > PTRDIFF_MAX - size) return NULL;
+  size_t bytes = size == 0 ? OS_PAGE : os_round_up(size);
   uintptr_t address = 0;
   struct cached mapping;
   lock_acquire(&huge_lock);
@@ -279,7 +280,7 @@ void *huge_alloc(size_t bytes, size_t alignment, int zeroed) {
   lock_acquire(&huge_lock);
   int room = make_room();
   if (room) {
-    insert(address, bytes);
+    insert(address, bytes, size);
     allocs++;
   }
   lock_release(&huge_lock);
@@ -369,14 +370,17 @@ void *huge_resize(void *address, size_t size) {
     moved = remap((uintptr_t)address, old_bytes, &bytes, bytes + os_round_up(bytes / GROWTH_DIVISOR));
     if (moved != 0) {
       remove_live(find_live(address));
-      insert(moved, bytes);
+      insert(moved, bytes, size);
     }
   } else if (bytes > old_bytes) {
     moved = 0;
-  } else if (old_bytes - bytes > old_bytes / (GROWTH_DIVISOR / 2) &&
-             os_unmap((void *)((uintptr_t)address + bytes), old_bytes - bytes) == 0) {
-    entry->bytes = bytes;
-    live_bytes -= old_bytes - bytes;
+  } else {
+    entry->request = size;
+    if (old_bytes - bytes > old_bytes / (GROWTH_DIVISOR / 2) &&
+        os_unmap((void *)((uintptr_t)address + bytes), old_bytes - bytes) == 0) {
+      entry->bytes = bytes;
+      live_bytes -= old_bytes - bytes;
+    }
   }
   lock_release(&huge_lock);
   if (moved != 0 && bytes > old_bytes) purge_for(bytes - old_bytes);

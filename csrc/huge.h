@@ -8,17 +8,18 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* A block of at least `bytes`, aligned to `alignment` (a power of two); NULL without memory.
+/* A block of at least `size` bytes, aligned to `alignment` (a power of two); NULL without memory.
  * With `zeroed` its contents are zero, else undefined. */
-void *huge_alloc(size_t bytes, size_t alignment, int zeroed);
+void *huge_alloc(size_t size, size_t alignment, int zeroed);
 /* Free the huge block at `address`; fatal if there is none. */
 void huge_free(void *address);
 /* The mapping's bytes, or 0 if no huge block begins at `address`. */
 size_t huge_usable(const void *address);
-/* The block with room for `bytes` (and no more than it needs), possibly moved; NULL with
+/* The block with room for `size` bytes (and no more than it needs), possibly moved; NULL with
  * the block untouched if there is no memory. */
-void *huge_resize(void *address, size_t bytes);
-/* What the hardened build notes of the live block at the start of a mapping; huge_noted() returns 0 if there is none. */
+void *huge_resize(void *address, size_t size);
+/* What was asked for with the live block at the start of a mapping, and, in the hardened build, which notes both anew, where in the
+ * mapping the block begins; huge_noted() returns 0 if there is none. */
 void huge_note(const void *mapping, size_t lead, size_t request);
 int huge_noted(const void *mapping, size_t *lead, size_t *request);
 /* The word for what is wrong with freeing an address at which no huge block begins. */
@@ -34,7 +35,7 @@ void huge_give_way(size_t bytes);
 struct huge_entry {
   uintptr_t address;
   size_t bytes;
-  size_t lead, request; /* of the hardened build, see huge_note() */
+  size_t lead, request; /* see huge_note() */
 };
 extern HIDDEN struct huge_entry *huge_entries;
 extern HIDDEN size_t huge_capacity; /* entries */

@@ -23,6 +23,11 @@
 
 #include <string.h>
 
+/* In the hardened build pages.c notes how long the program's part of the block is. */
+static void note_request(struct slot *slot, size_t size) {
+  if (!BM_HARDENED) LARGE_REQUEST(slot) = size;
+}
+
 /* The arena's kept block of `count` slots, taken; or NULL. */
 static struct slot *take_kept(struct arena *arena, uint32_t count) {
   if (count > KEPT_SLOTS_MAX) return NULL;
@@ -42,7 +47,9 @@ static struct slot *take_kept(struct arena *arena, uint32_t count) {
 
 void *large_take_kept(size_t size) {
   struct slot *slot = take_kept(arena_mine, (uint32_t)block_large_slots(size));
-  return slot == NULL ? NULL : (void *)slot_base(slot);
+  if (slot == NULL) return NULL;
+  note_request(slot, size);
+  return (void *)slot_base(slot);
 }
 
 static void give(struct slot *slot) {
@@ -134,6 +141,7 @@ void *large_alloc(size_t size, size_t alignment, int zeroed) {
     size_t untouched = count - (size_t)__builtin_popcountll(dirty);
     if (untouched > 0) huge_give_way(untouched * SLOT_BYTES);
   }
+  note_request(slot, size);
   void *address = (void *)slot_base(slot);
   if (zeroed) zero(address, size, kept, dirty);
   return address;
@@ -197,5 +205,6 @@ int large_resize(struct slot *slot, size_t size) {
     }
   }
   lock_release(&heap.lock);
+  if (done) note_request(slot, size);
   return done;
 }

@@ -25,7 +25,7 @@
 #include <string.h>
 
 /* In a slot of SLOT_LARGE. */
-#define REQUEST(slot) ((slot)->reciprocal) /* bytes */
+#define REQUEST(slot) LARGE_REQUEST(slot)
 #define END_PAGE(slot) ((slot)->countdown) /* the page after the block, counted from the slot's first; 0 before it is set */
 #define CLOSED(slot) ((slot)->purged)      /* bits: the guards that are closed in fact */
 #define THERE(slot) ((slot)->inline_states) /* bits: the pages of a freed block that were in memory when it was wiped */

@@ -92,8 +92,13 @@ static NOINLINE void look_again(const struct block *block, const uint8_t *state)
   if (!pattern_is_tail((const uint64_t *)block - 1)) fatal(FATAL_UNDERFLOW, block);
 }
 
-static NOINLINE void free_elsewhere(struct slot *slot, void *address) {
-  if (address != NULL && !zero_free(address)) pages_free(slot, address);
+/* What a block may have been asked for with: one of two sizes. */
+struct sizes {
+  size_t one, other;
+};
+
+static void expect_size(const void *address, size_t request, const struct sizes *sizes) {
+  if (sizes != NULL && request != sizes->one && request != sizes->other) fatal(FATAL_WRONG_SIZE, address);
 }
 
 /* The block is another thread's: of two threads that free it the second is stopped. One that only frees gets an arena too, to keep
@@ -104,22 +109,29 @@ static NOINLINE struct arena *take_from_other(uint8_t *state, const void *addres
   return arena_mine;
 }
 
-void bm_free(void *address) {
+static NOINLINE void free_elsewhere(struct slot *slot, void *address, const struct sizes *sizes) {
+  if (address == NULL) return;
+  if (sizes != NULL) expect_size(address, bm_malloc_usable_size(address), sizes);
+  if (!zero_free(address)) pages_free(slot, address);
+}
+
+/* Free the block; fatal if it was asked for with none of the sizes, if there are any. */
+static inline void take_back(void *address, const struct sizes *sizes) {
   if (UNLIKELY(!heap_contains((uintptr_t)address))) {
-    free_elsewhere(NULL, address);
+    free_elsewhere(NULL, address, sizes);
     return;
   }
   struct slot *slot = slot_of((uintptr_t)address);
   const struct arena *owner = slot_owner(slot);
   if (UNLIKELY(owner == NULL)) {
-    free_elsewhere(slot, address);
+    free_elsewhere(slot, address, sizes);
     return;
   }
   struct arena *arena = arena_mine;
   struct block *block = address;
   uint8_t *state = used_state(slot, block);
   uint32_t size = block_classes[slot->class].size;
-  request_of(block, size);
+  expect_size(block, request_of(block, size), sizes);
   if (UNLIKELY(!pattern_is_tail((const uint64_t *)block - 1))) look_again(block, state);
   if (LIKELY(owner == arena))
     *state = BLOCK_QUARANTINED;
@@ -127,6 +139,27 @@ void bm_free(void *address) {
     arena = take_from_other(state, block);
   pattern_wipe(block, size);
   quarantine_put(arena, block, size);
+}
+
+void bm_free(void *address) { take_back(address, NULL); }
+
+void bm_free_sized(void *address, size_t size) {
+  const struct sizes sizes = {size, size};
+  take_back(address, &sizes);
+}
+
+void bm_free_aligned_sized(void *address, size_t alignment, size_t size) {
+  if (((uintptr_t)address & (alignment - 1)) != 0) fatal(FATAL_WRONG_SIZE, address);
+  bm_free_sized(address, size);
+}
+
+void bm_delete_sized(void *address, size_t size) { bm_free_sized(address, size == 0 ? 1 : size); /* as operator new asks */ }
+
+/* The C++ library may have rounded the size up to the alignment. */
+void bm_delete_aligned_sized(void *address, size_t alignment, size_t size) {
+  size_t least = size == 0 ? 1 : size;
+  const struct sizes sizes = {least, (least + alignment - 1) & ~(alignment - 1)};
+  take_back(address, &sizes);
 }
 
 /* ---- The others -------------------------------------------------------------------------------- */
@@ -200,16 +233,4 @@ void *bm_reallocarray(void *address, size_t count, size_t size) {
     return NULL;
   }
   return bm_realloc(address, bytes);
-}
-
-void bm_free_sized(void *address, size_t size) {
-  if (address == NULL) return;
-  if (bm_malloc_usable_size(address) != size) fatal(FATAL_WRONG_SIZE, address);
-  bm_free(address);
-}
-
-void bm_free_aligned_sized(void *address, size_t alignment, size_t size) {
-  if (address == NULL) return;
-  if (bm_malloc_usable_size(address) != size || ((uintptr_t)address & (alignment - 1)) != 0) fatal(FATAL_WRONG_SIZE, address);
-  bm_free(address);
 }

@@ -55,6 +55,10 @@ BM_API size_t bm_malloc_usable_size(const void *block);
  * block cannot have been allocated with is a caller's bug. */
 BM_API void bm_free_sized(void *block, size_t size);
 BM_API void bm_free_aligned_sized(void *block, size_t alignment, size_t size);
+/* The same for what C++'s operator new got from bm_malloc() or bm_aligned_alloc():
+ * since no realloc() had it, more sizes are known to be wrong. */
+BM_API void bm_delete_sized(void *block, size_t size);
+BM_API void bm_delete_aligned_sized(void *block, size_t alignment, size_t size);
 /* Give free memory back to the system now, the calling thread's stock first.
  * Returns 1 if anything was given back, else 0. */
 BM_API int bm_malloc_trim(size_t pad);

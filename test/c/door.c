@@ -17,6 +17,10 @@ void door_free_sized(void *block, size_t size) { bm_free_sized(block, size); }
 void door_free_aligned_sized(void *block, size_t alignment, size_t size) {
   bm_free_aligned_sized(block, alignment, size);
 }
+void door_delete_sized(void *block, size_t size) { bm_delete_sized(block, size); }
+void door_delete_aligned_sized(void *block, size_t alignment, size_t size) {
+  bm_delete_aligned_sized(block, alignment, size);
+}
 
 #else
 
@@ -60,6 +64,18 @@ void door_free_aligned_sized(void *block, size_t alignment, size_t size) {
   void (*free_aligned_sized)(void *, size_t, size_t);
   FIND(free_aligned_sized, "free_aligned_sized");
   free_aligned_sized(block, alignment, size);
+}
+
+void door_delete_sized(void *block, size_t size) {
+  void (*delete_sized)(void *, size_t);
+  FIND(delete_sized, "bm_delete_sized");
+  delete_sized(block, size);
+}
+
+void door_delete_aligned_sized(void *block, size_t alignment, size_t size) {
+  void (*delete_aligned_sized)(void *, size_t, size_t);
+  FIND(delete_aligned_sized, "bm_delete_aligned_sized");
+  delete_aligned_sized(block, alignment, size);
 }
 
 #endif

@@ -26,6 +26,8 @@ void door_flush(void);
 void door_stats(struct bm_stats *out);
 void door_free_sized(void *block, size_t size);
 void door_free_aligned_sized(void *block, size_t alignment, size_t size);
+void door_delete_sized(void *block, size_t size);
+void door_delete_aligned_sized(void *block, size_t alignment, size_t size);
 
 #ifdef __cplusplus
 }

@@ -105,10 +105,35 @@ TEST_OURS("free_sized() accepts the size that was asked for, for every way to al
   door_free_sized(NULL, 100);
 }
 
+TEST_OURS("free_sized() accepts the size of the last realloc(), wherever it left the block") {
+  static const size_t lengths[] = {1, 20, 100, 1000, 5000, 30000, 40000, 100000, 1000000, 2097152, 3000000, 9000000};
+  enum { LENGTHS = sizeof lengths / sizeof lengths[0] };
+  for (size_t from = 0; from < LENGTHS; from++)
+    for (size_t to = 0; to < LENGTHS; to++)
+      for (size_t less = 0; less < lengths[to]; less = less * 2 + lengths[to] / 16 + 1)
+        door_free_sized(realloc(malloc(lengths[from]), lengths[to] - less), lengths[to] - less);
+}
+
 TEST_OURS("free_aligned_sized() accepts the alignment and size that were asked for") {
   struct size_steps steps = {0};
   for (size_t size; size_steps_next(&steps, &size);)
     for (size_t alignment = 1; alignment <= 65536; alignment *= 16)
       door_free_aligned_sized(aligned_alloc(alignment, size), alignment, size);
   door_free_aligned_sized(NULL, 64, 100);
+}
+
+/* C++'s new asks for one byte at least, and some for a multiple of the alignment. */
+TEST_OURS("bm_delete_sized() and bm_delete_aligned_sized() accept the size that new was given") {
+  struct size_steps steps = {0};
+  for (size_t size; size_steps_next(&steps, &size);) {
+    size_t least = size == 0 ? 1 : size;
+    door_delete_sized(malloc(least), size);
+    for (size_t alignment = 1; alignment <= 65536; alignment *= 16) {
+      size_t rounded = (least + alignment - 1) / alignment * alignment;
+      door_delete_aligned_sized(aligned_alloc(alignment, least), alignment, size);
+      door_delete_aligned_sized(aligned_alloc(alignment, rounded), alignment, size);
+    }
+  }
+  door_delete_sized(NULL, 100);
+  door_delete_aligned_sized(NULL, 64, 100);
 }

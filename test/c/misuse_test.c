@@ -264,6 +264,19 @@ TEST_EXACT("free_sized() with a size that the block cannot have is a wrong size"
   }
 }
 
+TEST_EXACT("free_sized() of a block of whole slots, or of a mapping, with any size but the last request is a wrong size") {
+  static const size_t requests[] = {40000, 65536, 100000, 1000000, 2097152, 2097153, 5000000};
+  for (size_t i = 0; i < sizeof requests / sizeof requests[0]; i++) {
+    size_t size = requests[i];
+    void *blocks[] = {malloc(size), calloc(1, size), realloc(malloc(size / 2), size), realloc(malloc(size + 200000), size)};
+    for (size_t j = 0; j < 4; j++) {
+      CHECK_FATAL("wrong size", blocks[j], door_free_sized(hidden(blocks[j]), size - 1));
+      CHECK_FATAL("wrong size", blocks[j], door_free_sized(hidden(blocks[j]), size + 1));
+      door_free_sized(blocks[j], size);
+    }
+  }
+}
+
 TEST_EXACT("free_aligned_sized() with an alignment that the block has not is a wrong size") {
   void *block = aligned_alloc(64, 100);
   void *next = aligned_alloc(64, 100);
@@ -271,6 +284,19 @@ TEST_EXACT("free_aligned_sized() with an alignment that the block has not is a w
   CHECK_FATAL("wrong size", crooked, door_free_aligned_sized(hidden(crooked), 4096, 100));
   free(block);
   free(next);
+}
+
+TEST_EXACT("bm_delete_sized() and bm_delete_aligned_sized() with the size of another block are a wrong size") {
+  for (size_t i = 0; i < SIZES; i++) {
+    void *block = malloc(sizes[i]), *aligned = aligned_alloc(256, sizes[i]);
+    CHECK_FATAL("wrong size", block, door_delete_sized(hidden(block), sizes[i] * 2 + 15));
+    CHECK_FATAL("wrong size", aligned, door_delete_aligned_sized(hidden(aligned), 256, sizes[i] * 2 + 255));
+    if (sizes[i] < 48) continue;
+    CHECK_FATAL("wrong size", block, door_delete_sized(hidden(block), sizes[i] / 2 - 8));
+    if (sizes[i] >= 1000) CHECK_FATAL("wrong size", aligned, door_delete_aligned_sized(hidden(aligned), 256, sizes[i] / 2 - 256));
+    free(block);
+    free(aligned);
+  }
 }
 
 TEST_EXACT("a program that ignores SIGABRT or handles it still ends by it") {

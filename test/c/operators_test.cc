@@ -7,6 +7,7 @@
 #include <cstdint>
 #include <cstdlib>
 #include <cstring>
+#include <dlfcn.h>
 #include <limits>
 #include <memory>
 #include <new>
@@ -49,6 +50,68 @@ TEST("sized delete accepts the size of new") {
     ::operator delete(::operator new(size), size);
     ::operator delete[](::operator new[](size), size);
   }
+}
+
+namespace {
+
+constexpr std::align_val_t lines{64};
+
+void *makeOne(std::size_t size) { return ::operator new(size); }
+void *makeArray(std::size_t size) { return ::operator new[](size); }
+void *makeQuiet(std::size_t size) { return ::operator new(size, std::nothrow); }
+void *makeAligned(std::size_t size) { return ::operator new(size, lines); }
+void *makeAlignedArray(std::size_t size) { return ::operator new[](size, lines); }
+void dropOne(void *block, std::size_t size) { ::operator delete(block, size); }
+void dropArray(void *block, std::size_t size) { ::operator delete[](block, size); }
+void dropAligned(void *block, std::size_t size) { ::operator delete(block, size, lines); }
+void dropAlignedArray(void *block, std::size_t size) { ::operator delete[](block, size, lines); }
+
+// What each form is to the linker, which finds the library's.
+const struct Form {
+  const char *symbol;
+  void *(*make)(std::size_t);
+  void (*drop)(void *, std::size_t);
+} forms[] = {{"_ZdlPvm", makeOne, dropOne},
+             {"_ZdlPvm", makeQuiet, dropOne},
+             {"_ZdaPvm", makeArray, dropArray},
+             {"_ZdlPvmSt11align_val_t", makeAligned, dropAligned},
+             {"_ZdaPvmSt11align_val_t", makeAlignedArray, dropAlignedArray}};
+
+// Each wrong size is that of another block, also when it is rounded up to a line; of whole slots and mappings, any other.
+const std::size_t rightAndWrong[][2] = {
+    {100, 64},        {100, 129},      {200, 128},         {1000, 512},        {5000, 4096},       {30000, 16384},
+    {100000, 65536},  {100000, 99900}, {100000, 100100},   {1000000, 4},       {3000000, 2999900}, {3000000, 3000100},
+    {3000000, 64000}, {200, SIZE_MAX}, {100000, SIZE_MAX}, {3000000, SIZE_MAX}};
+
+}  // namespace
+
+TEST_OURS("every form of sized delete takes the size of new, and no other block's") {
+  for (const Form &form : forms) {
+    CHECK(dlsym(RTLD_DEFAULT, form.symbol) != nullptr);
+    for (auto [right, wrong] : rightAndWrong) {
+      void *block = form.make(right);
+      CHECK_FATAL("wrong size", block, form.drop(block, wrong));
+      form.drop(block, right);
+    }
+    form.drop(form.make(0), 0);
+    form.drop(nullptr, 100);
+  }
+}
+
+TEST_IF(NEEDS_OURS | NEEDS_EIGHTHS, "sized delete with the size of a shorter object is a wrong size, where a block of the next class down holds it") {
+  void *block = ::operator new(200);
+  CHECK_FATAL("wrong size", block, ::operator delete(block, 192));
+  ::operator delete(block, 193);
+}
+
+TEST_IF(NEEDS_OURS | NEEDS_EXACT, "sized delete of what was deleted is a double free, and of what new never gave an invalid pointer") {
+  int local = 0;
+  for (std::size_t size : {1, 40, 600, 20000, 100000, 3000000}) {
+    void *block = ::operator new(size);
+    ::operator delete(block, size);
+    CHECK_FATAL("double free", block, ::operator delete(block, size));
+  }
+  CHECK_FATAL("invalid pointer", &local, ::operator delete(&local, sizeof local));
 }
 
 TEST("aligned new gives aligned memory, and aligned delete takes it back") {

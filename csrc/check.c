@@ -69,6 +69,7 @@ static void check_chunks(void) {
         expect(count >= 1 && count <= CHUNK_SLOTS && slot->owner == 0, "L1 a large block's slots", slot);
         if (count < 1 || count > CHUNK_SLOTS) count = 1;
         for (uint32_t i = 1; i < count; i++) expect(slot[i].kind == SLOT_REST, "L1 the tail of a large block", slot + i);
+        if (slot->kind == SLOT_KEPT) violations += guard_check_kept(slot, report);
         break;
       case SLOT_CUT:
         expect(slot->owner != 0, "C1 a cut slot has an owner", slot);
@@ -230,12 +231,21 @@ static void check_arenas(void) {
 
 static uint8_t *state_of(const struct block *block) { return slot_state(slot_of((uintptr_t)block), (uintptr_t)block); }
 
-static void check_on_its_way(const struct block *block) {
+/* Meet a block that should be in the state, and once only. */
+static void meet(const struct block *block, uint8_t expected, const char *says, const char *once) {
   uint8_t *state = state_of(block);
-  int met = state != NULL && *state == (BLOCK_REMOTE | MET);
-  expect(!met, "R2 a block is in one batch or queue", block);
-  expect(BM_UNCHECKED || met || (state != NULL && *state == BLOCK_REMOTE), "R1 a block on its way says so", block);
-  if (state != NULL && *state == BLOCK_REMOTE) *state |= MET;
+  int met = state != NULL && *state == (expected | MET);
+  expect(!met, once, block);
+  expect(BM_UNCHECKED || met || (state != NULL && *state == expected), says, block);
+  if (state != NULL && *state == expected) *state |= MET;
+}
+
+static void check_on_its_way(const struct block *block) {
+  meet(block, BLOCK_REMOTE, "R1 a block on its way says so", "R2 a block is in one batch or queue");
+}
+
+static void check_in_quarantine(const struct block *block) {
+  meet(block, BLOCK_QUARANTINED, "Q4 a block in quarantine says so", "Q4 a block has one place in quarantine");
 }
 
 static void forget(const struct block *block) {
@@ -246,6 +256,19 @@ static void forget(const struct block *block) {
 static void visit_all(void (*visit)(const struct block *block)) {
   remote_visit(&orphanage, visit);
   for (const struct arena *arena = arenas.all; arena != NULL; arena = arena->next) remote_visit(arena, visit);
+}
+
+static void check_quarantines(void) {
+  for (const struct arena *arena = arenas.all; arena != NULL; arena = arena->next) guard_visit(arena, check_in_quarantine);
+  for (uint32_t number = CHUNK_SLOTS; BM_HARDENED && number < heap.top; number++) {
+    const struct slot *slot = slot_at(number);
+    if (slot->kind != SLOT_CUT || slot->place == PLACE_TORN) continue;
+    for (uint32_t turn = 0; turn < slot->fresh; turn++) {
+      uint32_t index = slot_index(slot, turn);
+      expect(slot->states[index] != BLOCK_QUARANTINED, "Q4 a block in quarantine has a place", slot_block(slot, index));
+    }
+  }
+  for (const struct arena *arena = arenas.all; arena != NULL; arena = arena->next) guard_visit(arena, forget);
 }
 
 int bm_check(void) {
@@ -261,6 +284,7 @@ int bm_check(void) {
   check_arenas();
   visit_all(check_on_its_way);
   visit_all(forget);
+  check_quarantines();
   lock_release(&heap.lock);
   lock_release(&orphan_lock);
   lock_release(&arenas.lock);

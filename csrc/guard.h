@@ -39,6 +39,8 @@ void guard_unpurge(struct block *block, uint32_t size);
 void guard_forked(struct block *block, uint32_t size);
 /* Fatal damage in a slot that is not free: the number of blocks whose guard is broken, each reported. */
 int guard_check(const struct slot *slot, void (*report)(const char *invariant, const void *address));
+/* The same for what an arena keeps of a large block that was freed. */
+int guard_check_kept(const struct slot *slot, void (*report)(const char *invariant, const void *address));
 /* Zero memory for a large block, and keep pages absent that are. */
 void guard_large_zero(void *address, size_t bytes);
 /* A large block was just made of slots, without guard pages; and is about to become slots again: 0 if it cannot. */
@@ -47,6 +49,8 @@ int guard_large_unmade(struct slot *slot);
 /* Give back what the arena has in quarantine; blocks in it. */
 void guard_flush(struct arena *arena);
 uint64_t guard_held(const struct arena *arena);
+/* Each of them. */
+void guard_visit(const struct arena *arena, void (*visit)(const struct block *block));
 /* In a forked child, while all other arenas are still as they were. */
 void guard_after_fork(void);
 
@@ -69,11 +73,15 @@ static inline void guard_forked(struct block *block, uint32_t size) { (void)bloc
 static inline int guard_check(const struct slot *slot, void (*report)(const char *invariant, const void *address)) {
   return (void)slot, (void)report, 0;
 }
+static inline int guard_check_kept(const struct slot *slot, void (*report)(const char *invariant, const void *address)) {
+  return (void)slot, (void)report, 0;
+}
 static inline void guard_large_zero(void *address, size_t bytes) { (void)address, (void)bytes; }
 static inline void guard_large_made(struct slot *slot) { (void)slot; }
 static inline int guard_large_unmade(struct slot *slot) { return (void)slot, 1; }
 static inline void guard_flush(struct arena *arena) { (void)arena; }
 static inline uint64_t guard_held(const struct arena *arena) { return (void)arena, 0; }
+static inline void guard_visit(const struct arena *arena, void (*visit)(const struct block *block)) { (void)arena, (void)visit; }
 static inline void guard_after_fork(void) {}
 
 #endif

@@ -153,6 +153,20 @@ static void expect_zeros(const struct slot *slot) {
       fatal(FATAL_WRITE_AFTER_FREE, (void *)(slot_base(slot) + OS_PAGE));
 }
 
+/* What is in memory of it; its guard pages cannot be read. */
+int guard_check_kept(const struct slot *slot, void (*report)(const char *invariant, const void *address)) {
+  struct pages pages;
+  int damaged = 0;
+  for (uintptr_t from = slot_base(slot) + OS_PAGE, to = large_end(slot); from < to;) {
+    from = look(&pages, from, to);
+    for (size_t i = 0; i < pages.count; i++) {
+      const void *page = (const void *)(pages.from + i * OS_PAGE);
+      if ((pages.present[i] & 1) != 0 && !is_zeros(page, OS_PAGE)) damaged++, report("K1 a freed large block holds zeros", page);
+    }
+  }
+  return damaged;
+}
+
 static int open_range(uintptr_t from, uintptr_t to) { return from >= to || os_open((void *)from, to - from) == 0; }
 static int close_range(uintptr_t from, uintptr_t to) { return from >= to || os_close((void *)from, to - from) == 0; }
 

@@ -77,20 +77,23 @@ void guard_after_fork(void) {
   if (!arena_is_none(arena_mine)) guard_flush(arena_mine);
 }
 
-static void look_at(struct block *const *places, uint32_t count) {
-  for (uint32_t i = 0; i < count; i++) {
-    const struct block *block = places[i];
-    if (block == NULL) continue;
-    uint32_t size = block_classes[slot_of((uintptr_t)block)->class].size;
-    if (block->next != NULL || !pattern_is_wiped(block, size)) fatal(FATAL_WRITE_AFTER_FREE, block);
-  }
+static void visit_places(struct block *const *places, uint32_t count, void (*visit)(const struct block *block)) {
+  for (uint32_t i = 0; i < count; i++)
+    if (places[i] != NULL) visit(places[i]);
+}
+
+void guard_visit(const struct arena *arena, void (*visit)(const struct block *block)) {
+  const struct quarantine *quarantine = &arena->quarantine;
+  visit_places(quarantine->small, COUNT(quarantine->small), visit);
+  visit_places(quarantine->small_line, COUNT(quarantine->small_line), visit);
+  visit_places(quarantine->large, COUNT(quarantine->large), visit);
+  visit_places(quarantine->large_line, COUNT(quarantine->large_line), visit);
+}
+
+static void look_at(const struct block *block) {
+  uint32_t size = block_classes[slot_of((uintptr_t)block)->class].size;
+  if (block->next != NULL || !pattern_is_wiped(block, size)) fatal(FATAL_WRITE_AFTER_FREE, block);
 }
 
 /* What still waits when the program ends has its look then. */
-__attribute__((destructor)) static void look_at_exit(void) {
-  const struct quarantine *quarantine = &arena_mine->quarantine;
-  look_at(quarantine->small, COUNT(quarantine->small));
-  look_at(quarantine->small_line, COUNT(quarantine->small_line));
-  look_at(quarantine->large, COUNT(quarantine->large));
-  look_at(quarantine->large_line, COUNT(quarantine->large_line));
-}
+__attribute__((destructor)) static void look_at_exit(void) { guard_visit(arena_mine, look_at); }

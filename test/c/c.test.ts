@@ -23,6 +23,7 @@ const DOORS: Door[] = [
     env: { LD_PRELOAD: LIBRARY, BUDDYMALLOC_SBRK: '0' },
   },
   { door: 'LD_PRELOAD of the hardened library', program: 'test-libc', env: { LD_PRELOAD: HARDENED } },
+  { door: 'the hardened static library', program: 'test-hardened', env: {} },
   { door: 'the static library', program: 'test-static', env: {} },
   {
     door: 'the static library, called before libc is ready',

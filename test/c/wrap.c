@@ -17,6 +17,7 @@ void *__real_sys_mremap(void *address, size_t old_bytes, size_t new_bytes, int f
 int __real_sys_madvise(void *address, size_t bytes, int advice);
 int __real_sys_mprotect(void *address, size_t bytes, int protection);
 int __real_sys_membarrier(int command);
+int __real_sys_mincore(void *address, size_t bytes, unsigned char *present);
 int __real_pthread_key_create(pthread_key_t *key, void (*destructor)(void *));
 int __real_pthread_setspecific(pthread_key_t key, const void *value);
 int __real_clone(int (*body)(void *), void *stack, int flags, void *argument, ...);
@@ -28,6 +29,7 @@ void *__wrap_sys_mremap(void *address, size_t old_bytes, size_t new_bytes, int f
 int __wrap_sys_madvise(void *address, size_t bytes, int advice);
 int __wrap_sys_mprotect(void *address, size_t bytes, int protection);
 int __wrap_sys_membarrier(int command);
+int __wrap_sys_mincore(void *address, size_t bytes, unsigned char *present);
 int __wrap_pthread_key_create(pthread_key_t *key, void (*destructor)(void *));
 int __wrap_pthread_setspecific(pthread_key_t key, const void *value);
 int __wrap_clone(int (*body)(void *), void *stack, int flags, void *argument, ...);
@@ -123,6 +125,12 @@ int __wrap_sys_membarrier(int command) {
   if (fails(WRAPPED_MEMBARRIER)) return -1;
   interrupt(WRAPPED_MEMBARRIER);
   return __real_sys_membarrier(command);
+}
+
+int __wrap_sys_mincore(void *address, size_t bytes, unsigned char *present) {
+  if (fails(WRAPPED_MINCORE)) return -1;
+  interrupt(WRAPPED_MINCORE);
+  return __real_sys_mincore(address, bytes, present);
 }
 
 int __wrap_pthread_key_create(pthread_key_t *key, void (*destructor)(void *)) {

@@ -18,7 +18,8 @@ enum wrapped_call {
   WRAPPED_CLONE = 64,  /* clone(), for the thread that purges */
   WRAPPED_MPROTECT = 128,
   WRAPPED_MEMBARRIER = 256,
-  WRAPPED_ALL = 511
+  WRAPPED_MINCORE = 512,
+  WRAPPED_ALL = 1023
 };
 
 /* From now on count the calls of these kinds, and let those from number `from` on (counted

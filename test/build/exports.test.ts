@@ -4,12 +4,12 @@ import { join } from 'node:path';
 import { expect, test } from 'vitest';
 import { OUT, ROOT } from './project.ts';
 
-/** The functions that the library to preload exports, as the dynamic linker sees them. */
-function exported(): string[] {
-  const lines = execFileSync('nm', ['-D', '--defined-only', join(OUT, 'Release/libbuddymalloc.so')], {
-    encoding: 'utf8',
-  });
-  return [...lines.matchAll(/ [TW] (\w+)$/gm)].map(([, name = '']) => name).sort();
+const LIBRARIES = ['libbuddymalloc.so', 'libbuddymalloc-hardened.so'];
+
+/** The functions that a library has for others, or wants of others, as the dynamic linker sees them. */
+function functions(library: string, which: '--defined-only' | '--undefined-only'): string[] {
+  const lines = execFileSync('nm', ['-D', which, join(OUT, 'Release', library)], { encoding: 'utf8' });
+  return [...lines.matchAll(/ [TWUw] (\w+)(?:@.*)?$/gm)].map(([, name = '']) => name).sort();
 }
 
 const tests = readdirSync(join(ROOT, 'test/c'))
@@ -18,9 +18,28 @@ const tests = readdirSync(join(ROOT, 'test/c'))
   .join('\n');
 
 test('every function that the library exports is called by a C test', () => {
-  const names = exported();
+  const names = functions('libbuddymalloc.so', '--defined-only');
   expect(names).toContain('malloc');
   /* bm_ functions are called by libc's names where libc has them, through test/c/door.h. */
   const isCalled = (name: string) => new RegExp(`(\\b${name}\\b|"${name}")`).test(tests);
   expect(names.filter((name) => !isCalled(name) && !isCalled(name.replace(/^bm_/, '')))).toEqual([]);
+});
+
+/** Of libc's; a system call without libc would have its number in csrc/, which the next test looks for. */
+const OPENING =
+  /^(f?open(at|64|at64)?|freopen|fdopen|creat|tmpfile|mkstemp|mkdir|link|symlink|rename|exec|posix_spawn|system|popen|socket|connect)/;
+
+test.each(LIBRARIES)('%s calls nothing that opens a file, or starts a program', (library) => {
+  const wanted = functions(library, '--undefined-only');
+  expect(wanted).toContain('write');
+  expect(wanted.filter((name) => OPENING.test(name))).toEqual([]);
+});
+
+test('csrc/ makes no system call by number that opens a file, or starts a program', () => {
+  const numbers = readdirSync(join(ROOT, 'csrc'), { recursive: true, encoding: 'utf8' })
+    .filter((file) => /\.[ch]c?$/.test(file))
+    .flatMap((file) => [...readFileSync(join(ROOT, 'csrc', file), 'utf8').matchAll(/\bSYS_(\w+)/g)])
+    .map(([, name = '']) => name);
+  expect(numbers).toContain('mmap');
+  expect(numbers.filter((name) => OPENING.test(name))).toEqual([]);
 });

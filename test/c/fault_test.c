@@ -312,6 +312,18 @@ TEST("no address is lost when the system refuses to unmap for a while, however m
   CHECK_EXITS(lose_nothing(WRAPPED_MUNMAP | WRAPPED_MADVISE | WRAPPED_MREMAP));
 }
 
+TEST("a huge block that was cut short while the system refused to unmap can be freed with its size") {
+  enum { LONG = 10000000, SHORT = 3000000 };
+  void *shrunk = malloc(LONG), *other = malloc(LONG);
+  wrap_arm(WRAPPED_MUNMAP, 1, ULONG_MAX);
+  CHECK_EQ(realloc(shrunk, SHORT), shrunk);
+  free(other);
+  void *again = malloc(SHORT); /* of the mapping that was kept */
+  wrap_disarm();
+  bm_free_sized(shrunk, SHORT);
+  bm_free_sized(again, SHORT);
+}
+
 /* Requests that fail again and again for want of the table of slots. */
 static void fail_many_times(void) {
   enum { TIMES = 3000 };

@@ -145,13 +145,16 @@ TEST_IF(NEEDS_NATIVE, "a thread that starts when no memory is left gets NULL") {
   free_all(&list);
 }
 
-TEST_IF(NEEDS_NATIVE | NEEDS_OURS, "under 96 MiB of addresses memory freed in one size is reused in every other") {
-  limit_addresses(address_space() + ((size_t)96 << 20));
+/* Runs in a program that was started under 96 MiB of addresses; anywhere else it takes so many more. */
+TEST_IF(NEEDS_NATIVE | NEEDS_OURS, "memory freed in one size is reused in every other, however little there is") {
+  struct rlimit limits;
+  CHECK_EQ(getrlimit(RLIMIT_AS, &limits), 0);
+  if (limits.rlim_cur == RLIM_INFINITY) limit_addresses(address_space() + ((size_t)96 << 20));
   static const size_t sizes[] = {64, 1 << 20, 5000, 100, 300000, 24, 40000, 2000, 16, 700000, 1000};
   for (size_t i = 0; i < sizeof sizes / sizeof sizes[0]; i++) {
     struct link *list = NULL;
     size_t bytes = allocate_all(&list, sizes[i]) * sizes[i];
-    CHECK_GE(bytes, (size_t)40 << 20);
+    CHECK_GE(bytes, (size_t)36 << 20);
     free_all(&list);
     door_flush();
   }
@@ -175,9 +178,8 @@ TEST_IF(NEEDS_NATIVE, "a program with few addresses has most of them for blocks 
     }
 }
 
-static void start_again_under(size_t bytes) {
+static void start_again_under(size_t bytes, char *name) {
   char program[] = "/proc/self/exe", flag[] = "--in-process";
-  char name[] = "a program with few addresses has most of them";
   char *arguments[] = {program, flag, name, NULL};
   limit_addresses(bytes);
   execv(program, arguments);
@@ -185,7 +187,13 @@ static void start_again_under(size_t bytes) {
 }
 
 TEST_IF(NEEDS_NATIVE, "a program starts and works under 64 MiB of addresses") {
-  CHECK_EXITS(start_again_under((size_t)64 << 20));
+  char name[] = "a program with few addresses has most of them";
+  CHECK_EXITS(start_again_under((size_t)64 << 20, name));
+}
+
+TEST_IF(NEEDS_NATIVE | NEEDS_OURS, "under 96 MiB of addresses memory freed in one size is reused in every other") {
+  char name[] = "memory freed in one size is reused in every other, however";
+  CHECK_EXITS(start_again_under((size_t)96 << 20, name));
 }
 
 /* Limits may come while the program runs, and go. */

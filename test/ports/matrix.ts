@@ -10,6 +10,8 @@ const COMPILERS = [
   ['clang', 'clang++', ['-fuse-ld=lld']],
 ] as const;
 
+const PROGRAMS = ['test-static', 'test-hardened', 'preinit-static'];
+
 const wanted = process.argv.slice(2);
 let failed = 0;
 for (const [compiler, cxx, link] of COMPILERS) {
@@ -19,7 +21,7 @@ for (const [compiler, cxx, link] of COMPILERS) {
       if (wanted.length > 0 && !wanted.includes(`${compiler} ${flags}`)) continue;
       let faults: string[];
       try {
-        const folder = build(`matrix-${compiler}`, ['test-static', 'preinit-static'], {
+        const folder = build(`matrix-${compiler}`, PROGRAMS, {
           CMAKE_C_COMPILER: compiler,
           CMAKE_CXX_COMPILER: cxx,
           CMAKE_BUILD_TYPE: 'None',
@@ -27,9 +29,7 @@ for (const [compiler, cxx, link] of COMPILERS) {
           CMAKE_CXX_FLAGS: flags,
           CMAKE_EXE_LINKER_FLAGS: lto === '' ? '' : link.join(' '),
         });
-        faults = ['test-static', 'preinit-static'].flatMap((name) =>
-          failures([join(folder, 'tests', name)], ['_test']),
-        );
+        faults = PROGRAMS.flatMap((name) => failures([join(folder, 'tests', name)], ['_test']));
       } catch (error) {
         faults = [String(error)];
       }

@@ -8,7 +8,8 @@ const SECONDS = 300_000;
 describe('under ASan and UBSan', () => {
   let folder = '';
   beforeAll(() => {
-    folder = build('address', ['test-static', ...THREAD_TARGETS], { BUDDYMALLOC_SANITIZE: 'address,undefined' });
+    const targets = ['test-static', 'test-hardened', ...THREAD_TARGETS];
+    folder = build('address', targets, { BUDDYMALLOC_SANITIZE: 'address,undefined' });
   }, SECONDS);
 
   test(
@@ -23,8 +24,19 @@ describe('under ASan and UBSan', () => {
         'early_test',
         'free_test',
       ];
-      words.push('misuse_test', 'orphan_test', 'stats_test', 'random steps', 'realloc(NULL', 'wander between threads');
+      words.push('misuse_test', 'orphan_test', 'stats_test', 'random steps', 'realloc_test', 'wander between threads');
+      words.push('medium_test', 'options_test', 'park_test', 'pool_test', 'fork() from a signal handler');
       expect(failures([join(folder, 'tests/test-static')], words)).toEqual([]);
+    },
+    SECONDS,
+  );
+
+  test(
+    'nor does the hardened library',
+    () => {
+      const words = ['aligned_test', 'calloc_test', 'free_test', 'hardened_test', 'malloc_test', 'misuse_test'];
+      words.push('orphan_test', 'realloc_test', 'wander between threads', 'whole slots survive');
+      expect(failures([join(folder, 'tests/test-hardened')], words)).toEqual([]);
     },
     SECONDS,
   );

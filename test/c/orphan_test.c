@@ -7,6 +7,7 @@
 #include "os.h"
 #include "purge.h"
 #include "remote.h"
+#include "slot.h"
 #include "wrap.h"
 
 #include <pthread.h>
@@ -217,4 +218,44 @@ TEST("a child of a fork takes back what it had freed for a thread that it does n
   pthread_barrier_wait(&over);
   CHECK_EQ(pthread_join(thread, NULL), 0);
   use_all_again(KEPT_EVERY);
+}
+
+enum { OURS = 60, OURS_SIZE = 200 };
+
+static uint8_t state_of(const void *block) { return *slot_state(slot_of((uintptr_t)block), (uintptr_t)block); }
+
+/* Fewer than are sent home together. */
+static void *hold_back(void *blocks) {
+  free(malloc(1)); /* an arena, so that they wait in a batch */
+  for (size_t i = 0; i < OURS; i += 2) free(((void **)blocks)[i]);
+  pthread_barrier_wait(&there);
+  pthread_barrier_wait(&over);
+  return NULL;
+}
+
+TEST("a child of a fork has back its own blocks that a thread which it does not have was about to send home") {
+  static void *blocks[OURS];
+  pthread_t thread;
+  pthread_barrier_init(&there, NULL, 2);
+  pthread_barrier_init(&over, NULL, 2);
+  for (size_t i = 0; i < OURS; i++) content_fill(blocks[i] = malloc(OURS_SIZE), OURS_SIZE, i);
+  CHECK_EQ(pthread_create(&thread, NULL, hold_back, blocks), 0);
+  pthread_barrier_wait(&there);
+  CHECK(state_of(blocks[0]) != BLOCK_FREE && state_of(blocks[0]) != BLOCK_USED);
+  CHECK_EXITS({
+    CHECK_EQ(state_of(blocks[0]), BLOCK_FREE);
+    CHECK_EQ(bm_check(), 0);
+    for (size_t i = 0; i < OURS; i += 2) content_fill(blocks[i] = malloc(OURS_SIZE), OURS_SIZE, i);
+    for (size_t i = 0; i < OURS; i++) {
+      content_verify(blocks[i], OURS_SIZE, i);
+      free(blocks[i]);
+    }
+    CHECK_EQ(bm_check(), 0);
+  });
+  pthread_barrier_wait(&over);
+  CHECK_EQ(pthread_join(thread, NULL), 0);
+  for (size_t i = 1; i < OURS; i += 2) {
+    content_verify(blocks[i], OURS_SIZE, i);
+    free(blocks[i]);
+  }
 }

@@ -418,6 +418,10 @@ static int double_free_of_nothing(size_t unused, size_t unused_too) {
   return block == NULL ? HARMLESS : MISSED;
 }
 
+static size_t wrong_size(size_t size, size_t wrong) {
+  return wrong == 0 ? size - 1 : wrong == 1 ? size + 1 : wrong == 2 ? size * 2 : 1;
+}
+
 /* With an allocator that has no free_sized() the size goes unchecked. */
 static int sized_free(size_t size, size_t wrong) {
   void (*release)(void *, size_t);
@@ -426,7 +430,19 @@ static int sized_free(size_t size, size_t wrong) {
   if (release == NULL)
     free(block);
   else
-    release(block, wrong == 0 ? size - 1 : wrong == 1 ? size + 1 : wrong == 2 ? size * 2 : 1);
+    release(block, wrong_size(size, wrong));
+  return MISSED;
+}
+
+/* C++'s operator new, and its sized delete: libstdc++'s, or what the allocator has in their place. */
+static int sized_delete(size_t size, size_t wrong) {
+  void *(*make)(size_t);
+  void (*release)(void *, size_t);
+  void *new = dlsym(RTLD_DEFAULT, "_Znwm"), *delete = dlsym(RTLD_DEFAULT, "_ZdlPvm");
+  if (new == NULL || delete == NULL) return UNKNOWN;
+  memcpy(&make, &new, sizeof make);
+  memcpy(&release, &delete, sizeof release);
+  release(make(size), wrong_size(size, wrong));
   return MISSED;
 }
 
@@ -510,6 +526,10 @@ static const struct misuse table[] = {
     {sized_free, "free_sized with 1 more", 1, "smlh"},
     {sized_free, "free_sized with twice the size", 2, "smlh"},
     {sized_free, "free_sized with 1", 3, "smlh"},
+    {sized_delete, "sized delete with 1 less", 0, "smlh"},
+    {sized_delete, "sized delete with 1 more", 1, "smlh"},
+    {sized_delete, "sized delete with twice the size", 2, "smlh"},
+    {sized_delete, "sized delete with 1", 3, "smlh"},
 };
 
 static const struct {

@@ -11,13 +11,16 @@ const HARMLESS = 3;
 const SECONDS = 20;
 const AT_ONCE = 4;
 
+/** C++'s operators are called by their names in the linker's eyes. */
+const WITH_CXX = ['-Wl,--no-as-needed', '-lstdc++', '-Wl,--as-needed'];
+
 /** The program does on purpose what the compiler warns of, and must do it in the order that it is written. */
 const FLAGS = ['-O1', '-fno-builtin', '-Wno-use-after-free', '-Wno-free-nonheap-object', '-Wno-stringop-overflow'];
 
 /** Compiles the catalogue and returns the names of its cases. */
 export async function misuseCases(): Promise<string[]> {
   mkdirSync(dirname(MISUSE_PROGRAM), { recursive: true });
-  await compileC(MISUSE_PROGRAM, MISUSE_SOURCES, FLAGS);
+  await compileC(MISUSE_PROGRAM, MISUSE_SOURCES, [...FLAGS, ...WITH_CXX]);
   const { stdout } = await execa(MISUSE_PROGRAM);
   return stdout.split('\n');
 }

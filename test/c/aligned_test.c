@@ -24,9 +24,9 @@ static void check_block(void *block, size_t alignment, size_t size) {
   CHECK_EQ((uintptr_t)block % 16, 0);
   CHECK_GE(malloc_usable_size(block), size);
   content_fill(block, size, size);
-  unsigned char *last = (unsigned char *)block + malloc_usable_size(block) - 1;
-  *last = (unsigned char)(*last ^ 0xff);
-  *last = (unsigned char)(*last ^ 0xff);
+  size_t usable = malloc_usable_size(block);
+  if (usable > 0) ((volatile unsigned char *)block)[usable - 1] ^= 0xff;
+  if (usable > 0) ((volatile unsigned char *)block)[usable - 1] ^= 0xff;
   content_verify(block, size, size);
 }
 

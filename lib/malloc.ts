@@ -1,5 +1,6 @@
 import { type Block, type MAX_SIZE, type MallInfo, native } from './binding.ts';
 import { freeHeapBuffer, heapBlock, heapBufferOf, moveHeapBuffer } from './heap.ts';
+import { toFlag } from './options.ts';
 
 /**
  * Allocates from the calling thread's arena.
@@ -155,13 +156,15 @@ export function mallinfo(): MallInfo {
 /**
  * The allocator's figures as text, for each arena and in total.
  * @param options - `print`: also write the text to standard error, as malloc_stats(3) does
+ * @throws TypeError `ERR_INVALID_ARG_TYPE` if `options` is no object, or `print` no boolean
  * @example
  * const text = mallocStats();
  * @see {@link https://man7.org/linux/man-pages/man3/malloc_stats.3.html | malloc_stats(3)}
  */
 export function mallocStats(options: { print?: boolean } = {}): string {
+  const print = toFlag(options, 'print');
   const text = native.mallocStats();
-  if (options.print === true) process.stderr.write(text);
+  if (print) process.stderr.write(text);
   return text;
 }
 

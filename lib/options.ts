@@ -8,6 +8,12 @@ export function requireObject(options: unknown): void {
   if (typeof options !== 'object' || options === null) throw wrongType('options must be an object');
 }
 
+/** An option that there is not may be one misspelt. */
+export function refuseUnknown(options: object, names: readonly string[]): void {
+  const unknown = Object.keys(options).find((key) => !names.includes(key));
+  if (unknown !== undefined) throw wrongValue(`there is no option ${unknown}: the options are ${names.join(', ')}`);
+}
+
 export function checkFlag(value: unknown, name: string): asserts value is boolean | undefined {
   if (value !== undefined && typeof value !== 'boolean') throw wrongType(`${name} must be a boolean`);
 }

@@ -1,6 +1,6 @@
 import { BuddyMallocError, MAX_SIZE } from '../binding.ts';
 import { codedError } from '../errors.ts';
-import { checkFlag, requireObject, wrongType, wrongValue } from '../options.ts';
+import { checkFlag, refuseUnknown, requireObject, wrongType, wrongValue } from '../options.ts';
 import { type Size, toAlignment, toBytes } from './sizes.ts';
 
 /** How much a pool does against wrong use. docs/pool.md says what each level protects from. */
@@ -79,8 +79,7 @@ export interface Given extends Partial<PoolConfig> {
 /** Each option is read once: what a getter says the next time is of no interest. */
 export function toGiven(options: PoolOptions): Given {
   requireObject(options);
-  const unknown = Object.keys(options).find((key) => !NAMES.includes(key));
-  if (unknown !== undefined) throw wrongValue(`there is no option ${unknown}: the options are ${NAMES.join(', ')}`);
+  refuseUnknown(options, NAMES);
   const { name, limit, regionSize, alignment, guard } = options;
   const found: Given = {};
   if (name !== undefined && typeof name !== 'string') throw wrongType('name must be a string');

@@ -105,7 +105,7 @@ function requireLive(block: PoolBuffer): void {
   if (place === MOVED || place === SHARED) {
     throw new BuddyMallocError('ERR_BLOCK_MOVED', 'the block was handed over or shared before');
   }
-  if (place <= FREED || home.pool.isDestroyed || home.stale) {
+  if (place <= FREED || home.pool.isDestroyed || home.era.stale) {
     throw new BuddyMallocError('ERR_USE_AFTER_FREE', 'the block was freed or resized before');
   }
 }

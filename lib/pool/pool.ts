@@ -1,7 +1,6 @@
 import { AsyncLocalStorage } from 'node:async_hooks';
 import type { PoolBinding } from '../binding.ts';
-import { codedError } from '../errors.ts';
-import { isAborted, requireObject } from '../options.ts';
+import { isAborted, requireObject, wrongType } from '../options.ts';
 import {
   bufferBlock,
   extentOf,
@@ -303,7 +302,7 @@ export class Pool {
    * pool.destroy();
    */
   scope<T>(fn: (scope: Scope) => T): T {
-    if (typeof fn !== 'function') throw codedError(TypeError, 'ERR_INVALID_ARG_TYPE', 'fn must be a function');
+    if (typeof fn !== 'function') throw wrongType('fn must be a function');
     const inside = this.#inside;
     const scope = new Scope(this, (block) => inside.freeIfLive(block), current.getStore());
     inside.countScope(1);
@@ -515,7 +514,7 @@ export class Pool {
    * are stale.
    * @param age - milliseconds since they were handed over, at least; default 0, which is all of them
    * @returns how many
-   * @throws RangeError `ERR_OUT_OF_RANGE` if `age` is no integer from 0
+   * @throws TypeError `ERR_INVALID_ARG_TYPE` if `age` is not a number, RangeError `ERR_OUT_OF_RANGE` if it is no integer from 0
    * @throws BuddyMallocError `ERR_POOL_DESTROYED` if the pool was destroyed
    * @example
    * const pool = createPool();
@@ -529,3 +528,4 @@ export class Pool {
     return this.#inside.native.reclaim(ms);
   }
 }
+    if (typeof age !== 'number') throw wrongType('age must be a number');

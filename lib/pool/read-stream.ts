@@ -2,7 +2,7 @@ import { close, open, read } from 'node:fs';
 import { addAbortSignal, Readable } from 'node:stream';
 import { BuddyMallocError } from '../binding.ts';
 import { codedError } from '../errors.ts';
-import { isAborted, requireObject, wrongType } from '../options.ts';
+import { isAborted, refuseUnknown, requireObject, wrongType } from '../options.ts';
 import type { PoolBuffer } from './block.ts';
 import { freeIfLive } from './outgoing.ts';
 import { Pipe } from './pipe.ts';
@@ -21,6 +21,7 @@ export interface PooledReadStreamOptions {
   signal?: AbortSignal;
 }
 
+const OPTIONS: readonly string[] = ['start', 'end', 'highWaterMark', 'signal'];
 const CHUNK_BYTES = 262_144;
 /** What one read of the system gives at most. */
 const MOST_CHUNK_BYTES = 2 ** 30;
@@ -60,6 +61,7 @@ export class PooledReadStream extends Readable {
   /** @internal */
   constructor(path: string | Buffer | URL, pool: Pool, options: PooledReadStreamOptions) {
     requireObject(options);
+    refuseUnknown(options, OPTIONS);
     if (typeof pool?.tryAlloc !== 'function' || typeof pool.allocAsync !== 'function')
       throw wrongType('pool must be a pool');
     const { start, end = Number.MAX_SAFE_INTEGER, highWaterMark = CHUNK_BYTES, signal } = options;
@@ -183,16 +185,22 @@ export class PooledReadStream extends Readable {
   #open(): void {
     if (this.#isReading) return;
     this.#isReading = true;
-    open(this.#path, (error, file) => {
-      if (error !== null || this.destroyed) {
-        if (error === null) this.#file = file;
-        this.#settle(error);
-        return;
-      }
-      this.#file = file;
-      this.#isReading = false;
-      this.#fill();
-    });
+    try {
+      open(this.#path, (error, file) => this.#opened(error, file));
+    } catch (error) {
+      // A path that is none.
+      this.#settle(error as Error);
+    }
+  }
+
+  #opened(error: Error | null, file: number): void {
+    if (error === null) this.#file = file;
+    if (error !== null || this.destroyed) {
+      this.#settle(error);
+      return;
+    }
+    this.#isReading = false;
+    this.#fill();
   }
 
   /** Passes on what was read ahead, and reads on. */

@@ -105,6 +105,7 @@ const OPTIONS: unknown[] = [
     }),
   },
   { plain: 1 },
+  { print: 1 },
   { plain: 'yes' },
   {
     get plain() {
@@ -169,7 +170,7 @@ const PLACES: unknown[] = [
 function callsWith(pool: Pool, value: never): (() => unknown)[] {
   const block = () => pool.alloc(64);
   const fixed = pool.fixed(64);
-  const { adopt, handover, libraryPath, openPool, writeAndFree } = buddymalloc;
+  const { adopt, handover, libraryPath, mallocStats, openPool, writeAndFree } = buddymalloc;
   const { alignedAlloc, calloc, free, malloc, realloc, reallocArray, usableSize } = buddymalloc;
   return [
     () => pool.alloc(value),
@@ -221,6 +222,7 @@ function callsWith(pool: Pool, value: never): (() => unknown)[] {
     () => adopt(value),
     () => libraryPath(value),
   ];
+    () => mallocStats(value),
 }
 
 /** Why an error is not one of those that the documentation promises. */

@@ -309,6 +309,10 @@ describe('an error', () => {
     await expect(bytesOf(createPooledReadStream(join(folder, 'none'), pool))).rejects.toThrow('ENOENT');
   });
 
+  it.each([undefined, 3, {}, 'a\0b'])('of a path that is none, such as %j, is the stream’s', async (path) => {
+    await expect(bytesOf(createPooledReadStream(path as never, pool))).rejects.toMatchObject({ name: 'TypeError' });
+  });
+
   it('of reading a folder comes with every block given back', async () => {
     await expect(bytesOf(createPooledReadStream(folder, pool))).rejects.toThrow('EISDIR');
   });
@@ -341,7 +345,8 @@ describe('an error', () => {
     expect([{ start: -1 }, { end: 0.5 }, { start: 2, end: 1 }, { highWaterMark: 2 ** 31 }].map(codeOf)).toEqual(
       Array(4).fill('ERR_OUT_OF_RANGE'),
     );
-    expect(codeOf({ highWaterMark: 'many' })).toBe('ERR_INVALID_ARG_VALUE');
+    for (const wrong of [{ highWaterMark: 'many' }, { encoding: 'utf8' }])
+      expect(codeOf(wrong)).toBe('ERR_INVALID_ARG_VALUE');
   });
 
   it('ends the stream when the pool is destroyed under it', async () => {
@@ -432,5 +437,8 @@ describe('writeAndFree', () => {
     expect(codeOf(() => writeAndFree(undefined as never, block))).toBe('ERR_INVALID_ARG_TYPE');
     pool.free(block);
     pool.free(pool.adopt(handle));
+    const recycled = pool.fixed(1).acquire();
+    pool.reset();
+    expect(codeOf(() => writeAndFree(slow, recycled))).toBe('ERR_USE_AFTER_FREE');
   });
 });

@@ -33,6 +33,8 @@ struct pool *pool_create(const struct pool_options *options) {
   pool->most_regions = PLACE_BITS - pool->unit_bits < 12 ? 1u << (PLACE_BITS - pool->unit_bits) : MOST_REGIONS;
   pool->alignment = options->alignment < UNIT_BYTES ? UNIT_BYTES : options->alignment;
   pool->keeps_own = options->keeps_own != 0;
+  pool->fills_freed = options->fills_freed != 0;
+  pool->freed_byte = options->freed_byte;
   decay_enlist(pool);
   return pool;
 }
@@ -267,6 +269,18 @@ void pool_put_back(struct pool *pool, struct region *region, uint32_t unit) {
   note_levels(pool, region, before);
 }
 
+static void fill_freed(const struct pool *pool, char *memory, size_t bytes) {
+  if (pool->freed_byte == 0) os_zero(memory, bytes);
+  else memset(memory, pool->freed_byte, bytes);
+}
+
+void pool_drop(struct pool *pool, struct region *region, uint32_t unit) {
+  /* What has a region to itself goes with it. */
+  if (pool->fills_freed && !region->alone)
+    fill_freed(pool, region->base + ((size_t)unit << UNIT_ORDER), region_block_bytes(region, unit));
+  pool_put_back(pool, region, unit);
+}
+
 /* Whether the thread may go on as if nothing had happened. */
 enum pool_status pool_look(const struct holder *holder) {
   if (holder->pool->dead) return POOL_DEAD;
@@ -302,14 +316,14 @@ enum pool_status pool_take(struct holder *holder, size_t size, size_t alignment,
   return status;
 }
 
-enum pool_status pool_give(struct holder *holder, uint32_t place) {
+static enum pool_status give(struct holder *holder, uint32_t place, void (*put)(struct pool *, struct region *, uint32_t)) {
   struct pool *pool = holder->pool;
   struct region *region;
   uint32_t unit;
   lock_acquire(&pool->lock);
   enum pool_status status = pool_find(holder, place, &region, &unit);
   if (status == POOL_OK) {
-    pool_put_back(pool, region, unit);
+    put(pool, region, unit);
     pool->free_requests++;
     wait_grant(pool);
   }
@@ -318,6 +332,10 @@ enum pool_status pool_give(struct holder *holder, uint32_t place) {
   if (freed >= BACKGROUND_THRESHOLD) purge_notice();
   return status;
 }
+
+enum pool_status pool_give(struct holder *holder, uint32_t place) { return give(holder, place, pool_put_back); }
+
+enum pool_status pool_give_lost(struct holder *holder, uint32_t place) { return give(holder, place, pool_drop); }
 
 static enum pool_status resize(struct pool *pool, struct region *region, uint32_t unit, size_t size) {
   if (region->alone) return size <= region->bytes && size > region->bytes / 2 ? POOL_OK : POOL_FULL;
@@ -342,7 +360,11 @@ enum pool_status pool_resize(struct holder *holder, uint32_t place, size_t size)
   lock_acquire(&pool->lock);
   enum pool_status status = pool_find(holder, place, &region, &unit);
   if (status == POOL_OK) {
+    size_t before = region_block_bytes(region, unit);
     status = resize(pool, region, unit, size);
+    /* Nobody has taken what was freed before the lock is released. */
+    if (status == POOL_OK && pool->fills_freed && size < before)
+      fill_freed(pool, region->base + ((size_t)unit << UNIT_ORDER) + size, before - size);
     wait_grant(pool);
   }
   lock_release(&pool->lock);

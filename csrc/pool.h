@@ -46,6 +46,8 @@ struct pool_options {
   unsigned region_order; /* log2 bytes */
   size_t alignment;      /* bytes, of every block: a power of two */
   int keeps_own;         /* 1: blocks that threads have stay theirs in pool_reset(), until each thread frees them */
+  int fills_freed;       /* 1: what is freed is filled with freed_byte; of what it frees itself the caller has seen to that */
+  unsigned char freed_byte;
 };
 
 struct holder {
@@ -100,6 +102,8 @@ void pool_reset(struct pool *pool);
 
 enum pool_status pool_take(struct holder *holder, size_t size, size_t alignment, uint32_t *place);
 enum pool_status pool_give(struct holder *holder, uint32_t place);
+/* The same for a block that was lost, and so not filled by the caller. */
+enum pool_status pool_give_lost(struct holder *holder, uint32_t place);
 /* In place, or POOL_FULL. */
 enum pool_status pool_resize(struct holder *holder, uint32_t place, size_t size);
 /* Put up to `count` blocks of a class into the holder's stock; returns how many. Give all but `keep` back. */

@@ -8,7 +8,7 @@ static void give_transit(struct pool *pool, int all) {
     if (!transit->taken || (transit->users > 0 && !all)) continue;
     uint32_t place = transit->place;
     transit_vacate(pool, transit);
-    pool_put_back(pool, pool_region_of(pool, place), pool_unit_of(pool, place));
+    pool_drop(pool, pool_region_of(pool, place), pool_unit_of(pool, place));
   }
 }
 
@@ -18,7 +18,7 @@ static void give_all(struct pool *pool) {
     struct region *region = pool->regions[number];
     uint32_t unit = 0;
     if (region == NULL) continue;
-    while (region == pool->regions[number] && (unit = region_next_used(region, unit)) != UINT32_MAX) pool_put_back(pool, region, unit);
+    while (region == pool->regions[number] && (unit = region_next_used(region, unit)) != UINT32_MAX) pool_drop(pool, region, unit);
   }
 }
 
@@ -101,7 +101,7 @@ static void give_blocks_of(struct pool *pool, uint16_t owner) {
     if (region == NULL) continue;
     for (uint32_t unit = 0; (unit = region_next_used(region, unit)) != UINT32_MAX; unit++) {
       if (region->owner[unit] != owner) continue;
-      pool_put_back(pool, region, unit);
+      pool_drop(pool, region, unit);
       if (region != pool->regions[number]) break;
     }
   }

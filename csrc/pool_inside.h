@@ -25,7 +25,8 @@ struct waiters {
 struct pool {
   struct lock lock;
   uint32_t dead;     /* 1 once destroyed */
-  uint32_t keeps_own; /* see pool_options */
+  uint32_t keeps_own, fills_freed; /* see pool_options */
+  unsigned char freed_byte;
   uint32_t epoch;    /* times that everything was freed at once */
   unsigned region_order, unit_bits;
   uint32_t most_regions, region_top; /* numbers are below both */
@@ -82,6 +83,8 @@ static inline int32_t *stock_of(const struct holder *holder, unsigned class) {
   return holder->stock + STOCK_HEAD + class * STOCK_STRIDE;
 }
 /* Give the whole stock back. */
+/* Put a block back that the thread which had it has not filled as the pool's options want it. */
+void pool_drop(struct pool *pool, struct region *region, uint32_t unit);
 void stock_flush(struct holder *holder);
 /* The same for all holders but one, as far as their threads let it be taken; 1 if anything was. */
 int stock_rob(struct pool *pool, struct holder *robber);

@@ -125,7 +125,7 @@ void pool_leave_shared(struct pool *pool, uint64_t handle) {
   if (transit != NULL && transit->users > 0 && --transit->users == 0) {
     uint32_t place = transit->place;
     transit_vacate(pool, transit);
-    pool_put_back(pool, pool_region_of(pool, place), pool_unit_of(pool, place));
+    pool_drop(pool, pool_region_of(pool, place), pool_unit_of(pool, place));
     wait_grant(pool);
   }
   lock_release(&pool->lock);
@@ -140,7 +140,7 @@ size_t pool_reclaim(struct pool *pool, uint32_t age) {
     if (!transit->taken || transit->users > 0 || now - transit->since < age) continue;
     uint32_t place = transit->place;
     transit_vacate(pool, transit);
-    pool_put_back(pool, pool_region_of(pool, place), pool_unit_of(pool, place));
+    pool_drop(pool, pool_region_of(pool, place), pool_unit_of(pool, place));
     count++;
   }
   wait_grant(pool);

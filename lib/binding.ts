@@ -140,6 +140,7 @@ interface Binding {
   registerErrorClass(own: typeof OwnBuddyMallocError): typeof OwnBuddyMallocError;
   setMaxSize(bytes: number): void;
   onBacklog(callback: () => void): void;
+    freedAs: number,
   forbidExternal(forbidden: boolean): void;
   externalForbidden(): boolean;
   turned(): void;

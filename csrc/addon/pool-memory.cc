@@ -84,7 +84,7 @@ static void giveLost(const OwnBuffer *own) {
   /* Everything may have been freed at once, and the place serve another block. */
   if (own->epoch != door->holder->epoch && !pool_keeps_own(door->pool)) return;
   if (own->watched.moved) pool_handover(door->holder, own->place, 0, &handle);
-  else if (pool_give(door->holder, own->place) == POOL_OK) ++door->forgotten;
+  else if (pool_give_lost(door->holder, own->place) == POOL_OK) ++door->forgotten;
 }
 
 /* Runs in the environment's thread, some time after the ArrayBuffer was detached or became garbage, or at the end. */

@@ -281,6 +281,9 @@ Napi::Value poolOpen(const Napi::CallbackInfo &info) {
     delete door;
     return env.Undefined();
   }
+  const int32_t freedAs = info[8].As<Napi::Number>().Int32Value();
+  options.fills_freed = freedAs >= 0;
+  options.freed_byte = static_cast<unsigned char>(freedAs);
   napi_unref_threadsafe_function(env, door->notify);
   bool created = false;
   door->holder = join(door, config, options, mayCreate, &created);

@@ -16,7 +16,8 @@ import {
 } from './block.ts';
 import { Home } from './home.ts';
 import { Memory } from './memory.ts';
-import type { PoolConfig } from './options.ts';
+import { letGo } from './opened.ts';
+import { freedAs, type PoolConfig } from './options.ts';
 import type { Pool } from './pool.ts';
 import type { Quick } from './quick.ts';
 import type { Scope } from './scope.ts';
@@ -39,8 +40,6 @@ const WORD_DEAD = 1;
 const WORD_AWAITED = 2;
 const WORD_EPOCH = 8;
 
-const POISON = 0xdb;
-
 /** What a pool's functions have in common: places taken and given, blocks made of them and known again. */
 export class Inside {
   readonly pool: Pool;
@@ -56,6 +55,8 @@ export class Inside {
   #large: Home;
   #own: Home;
   #scopes = 0;
+  readonly #freedAs: number;
+  readonly #third: Float64Array | undefined;
 
   constructor(pool: Pool, binding: PoolBinding, waiters: Waiters, scope: AsyncLocalStorage<Scope>) {
     this.pool = pool;
@@ -63,8 +64,9 @@ export class Inside {
     this.options = Object.freeze(JSON.parse(binding.config) as PoolConfig);
     this.memory = new Memory(binding);
     this.#scope = scope;
-    const { guard, zeroOnAlloc, zeroOnFree, poison, trace } = this.options;
-    this.#plain = guard !== 'detach' && !zeroOnAlloc && !zeroOnFree && !poison && !trace && !this.memory.copies;
+    const { guard, zeroOnAlloc, trace } = this.options;
+    this.#freedAs = freedAs(this.options);
+    this.#plain = guard !== 'detach' && !zeroOnAlloc && this.#freedAs < 0 && !trace && !this.memory.copies;
     const stock = binding.stockBuffer === null ? new Int32Array(STOCK_HEAD) : new Int32Array(binding.stockBuffer);
     this.quick = {
       isOpen: this.#plain,
@@ -302,8 +304,7 @@ export class Inside {
 
   free(block: PoolBlock): void {
     const place = this.placeOf(block, 'ERR_DOUBLE_FREE');
-    if (this.options.poison) bytesOf(block).fill(POISON);
-    else if (this.options.zeroOnFree) bytesOf(block).fill(0);
+    if (this.#freedAs >= 0) bytesOf(block).fill(this.#freedAs);
     const home = homeOf(block) as Home;
     if (!this.#end(block, place, FREED)) return;
     if (home.capacity > 0) {

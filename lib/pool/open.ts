@@ -1,6 +1,7 @@
 import { BuddyMallocError, native } from '../binding.ts';
 import { codedError } from '../errors.ts';
-import { compareConfig, type PoolOptions, toConfig, toGiven } from './options.ts';
+import { keepNamed, poolNamed } from './opened.ts';
+import { compareConfig, freedAs, type PoolOptions, toConfig, toGiven } from './options.ts';
 import { Pool } from './pool.ts';
 import { Waiters } from './waiters.ts';
 
@@ -27,6 +28,7 @@ function open(options: PoolOptions, mayCreate: boolean): Pool | undefined {
     config.alignment,
     mayCreate,
     notify,
+    freedAs(config),
     config.guard === 'detach',
   );
   if (binding === undefined) return undefined;

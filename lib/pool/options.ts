@@ -115,6 +115,14 @@ export function toConfig({ name: _, ...found }: Given): PoolConfig {
   };
 }
 
+const POISON = 0xdb;
+
+/** The byte that memory is filled with when it is freed; -1 if it stays as it is. */
+export function freedAs({ poison, zeroOnFree }: PoolConfig): number {
+  if (poison) return POISON;
+  return zeroOnFree ? 0 : -1;
+}
+
 /** Throws if the pool of this name has other options than the ones given. */
 export function compareConfig({ name, ...found }: Given, config: PoolConfig): void {
   for (const [key, value] of Object.entries(found)) {

@@ -10,7 +10,7 @@
 #include <unistd.h>
 
 static struct pool *new_pool(size_t limit, unsigned region_order) {
-  struct pool_options options = {limit, region_order, 64, 0};
+  struct pool_options options = {.limit = limit, .region_order = region_order, .alignment = 64};
   struct pool *pool = pool_create(&options);
   CHECK(pool != NULL);
   return pool;

@@ -1,7 +1,7 @@
 // Each sentence of docs/pool.md about what a guard level does and does not protect from.
 import { setImmediate as turn } from 'node:timers/promises';
 import { describe, expect, it } from 'vitest';
-import { createPool, type Guard, type Pool } from '../../lib/index.ts';
+import { createPool, type Guard, type Pool, type PoolBuffer } from '../../lib/index.ts';
 import { expectError } from '../package/expect-error.ts';
 import { runNode } from '../package/run-node.ts';
 
@@ -101,6 +101,58 @@ describe("guard 'check'", () => {
       onAlloc.free(array.fill(1));
     }
     onAlloc.destroy();
+  });
+});
+
+/** Every way in which a block comes to its end but free(), each of a block of 1000 bytes that was filled with 1. */
+const ENDS: [string, (pool: Pool, block: PoolBuffer) => unknown][] = [
+  ['reset()', (pool) => pool.reset()],
+  [
+    'reclaim() of a block that was handed over',
+    (pool, block) => {
+      pool.handle(block);
+      pool.reclaim();
+    },
+  ],
+  ['the last release() of a shared block', (pool, block) => pool.share(block, { plain: true }).release()],
+  ['realloc() to another place', (pool, block) => pool.realloc(block, 100_000)],
+  ['realloc() to less', (pool, block) => pool.realloc(block, 10)],
+];
+
+describe.each([
+  ['zeroOnFree', 0],
+  ['poison', 0xdb],
+] as const)('the option %s', (option, byte) => {
+  it.each(ENDS)('counts for %s too', (_, end) => {
+    const pool = createPool({ [option]: true, limit: '1 MiB' });
+    pool.alloc(1000); // where it would be, it could grow in place
+    const block = pool.alloc(1000).fill(1) as PoolBuffer;
+    const memory = new Uint8Array(block.buffer, block.byteOffset, 1000);
+    const kept = end === ENDS[4]?.[1] ? 10 : 0;
+    end(pool, block);
+    expect([...new Set(memory.subarray(kept))]).toEqual([byte]);
+    expect(pool.check()).toBe(0);
+    pool.destroy();
+  });
+
+  it('counts for the blocks of a thread that ends, and for those that the garbage collector finds', async () => {
+    const { stdout, stderr } = await runNode(
+      `import { createPool } from 'buddymalloc';
+       import { once } from 'node:events';
+       import { setImmediate as turn } from 'node:timers/promises';
+       import { Worker } from 'node:worker_threads';
+       const pool = createPool({ name: 'p', ${option}: true });
+       const region = new Uint8Array(pool.alloc(64).fill(${byte}).buffer);
+       const worker = new Worker(\`const pool = require('buddymalloc').openPool('p');
+         globalThis.kept = [pool.alloc(1000).fill(1), pool.alloc(100_000).fill(1)];\`, { eval: true, execArgv: [] });
+       await once(worker, 'exit');
+       const afterThread = region.includes(1);
+       (() => new Uint8Array(pool.allocArrayBuffer(1000)).fill(1))();
+       for (let i = 0; i < 1000 && pool.stats().forgotten < 1; i++) { gc(); await turn(); }
+       console.log(afterThread, region.includes(1), pool.stats().usedBlocks, pool.check());`,
+      ['--expose-gc'],
+    );
+    expect({ stdout, stderr }).toEqual({ stdout: 'false false 1 0', stderr: '' });
   });
 });
 

@@ -65,7 +65,7 @@ export interface PoolBinding {
   resize(place: number, size: number): number;
   stock(sizeClass: number, count: number): number;
   unstock(sizeClass: number, keep: number): void;
-  sync(): void;
+  sync(): number;
   flush(): void;
   usable(place: number): number;
   zero(place: number, size: number): void;

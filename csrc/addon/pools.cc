@@ -86,10 +86,12 @@ napi_value unstock(napi_env env, napi_callback_info info) {
   return nullptr;
 }
 
+/* The word that the thread has taken notice of. */
 napi_value sync(napi_env env, napi_callback_info info) {
   const Call<0> call(env, info);
-  if (!call.gone()) pool_sync(call.door->holder);
-  return nullptr;
+  if (call.gone()) return call.integer(WORD_DEAD);
+  pool_sync(call.door->holder);
+  return call.integer(__atomic_load_n(&call.door->holder->stock[HEAD_WORD], __ATOMIC_RELAXED));
 }
 
 napi_value flush(napi_env env, napi_callback_info info) {
@@ -213,14 +215,6 @@ napi_value destroy(napi_env env, napi_callback_info info) {
   return nullptr;
 }
 
-napi_value leaveNow(napi_env env, napi_callback_info info) {
-  const Call<0> call(env, info);
-  if (call.gone()) return nullptr;
-  napi_remove_env_cleanup_hook(env, leaveAtExit, call.door);
-  leave(call.door);
-  return nullptr;
-}
-
 const std::pair<const char *, napi_callback> kFunctions[] = {
     {"take", take},           {"give", give},         {"resize", resize},     {"stock", stock},
     {"unstock", unstock},     {"sync", sync},         {"flush", flush},       {"usable", usable},
@@ -229,8 +223,9 @@ const std::pair<const char *, napi_callback> kFunctions[] = {
     {"handover", handover},   {"adopt", adopt},       {"copyIn", copyIn},     {"copyOut", copyOut},
     {"share", share},         {"useShared", useShared}, {"leaveShared", leaveSharedNow},
     {"releaseShared", releaseShared}, {"reclaim", reclaim},
-    {"wait", wait},           {"cancel", cancel},     {"granted", granted},   {"idle", idle},         {"second", second},
-    {"reset", reset},         {"trim", trim},         {"destroy", destroy},   {"leave", leaveNow},
+    {"openInbox", openInbox}, {"closeInbox", closeInbox}, {"send", send}, {"receive", receive}, {"third", third}, {"stay", stay},
+    {"wait", wait},           {"cancel", cancel},     {"granted", granted},           {"second", second},
+    {"reset", reset},         {"trim", trim},         {"destroy", destroy},
     {"stats", stats},         {"blocks", blocks},     {"regions", regions},   {"check", check},
 };
 
@@ -316,7 +311,8 @@ Napi::Value poolOpen(const Napi::CallbackInfo &info) {
     napi_set_element(env, classes, index, Napi::Number::New(env, static_cast<double>(pool_class_bytes(index))));
   define(env, result, "classes", classes);
   napi_value stockBuffer = nullptr;
-  if (napi_create_external_arraybuffer(env, door->holder->stock, STOCK_WORDS * sizeof(int32_t), nothing, nullptr,
+  if (tableOf(env).externalForbidden ||
+      napi_create_external_arraybuffer(env, door->holder->stock, STOCK_WORDS * sizeof(int32_t), nothing, nullptr,
                                        &stockBuffer) != napi_ok)
     napi_get_null(env, &stockBuffer);
   define(env, result, "stockBuffer", stockBuffer);

@@ -98,9 +98,9 @@ export class Inside {
 
   /** Takes notice of it. */
   sync(): void {
-    this.native.sync();
-    const word = this.quick.stock[0] as number;
-    if (Math.floor(word / WORD_EPOCH) !== Math.floor(this.quick.word / WORD_EPOCH) || this.memory.copies) {
+    const word = this.native.sync();
+    if (this.memory.copies) this.quick.stock[0] = word;
+    if (Math.floor(word / WORD_EPOCH) !== Math.floor(this.quick.word / WORD_EPOCH)) {
       this.#makeHomes();
       this.traces?.clear();
       // At the other level blocks outlive a reset, until each is freed.
@@ -118,7 +118,7 @@ export class Inside {
   }
 
   get isDestroyed(): boolean {
-    if (this.quick.stock[0] !== this.quick.word) this.sync();
+    if (this.#mayHaveNews) this.sync();
     return ((this.quick.stock[0] as number) & WORD_DEAD) !== 0;
   }
 
@@ -129,7 +129,7 @@ export class Inside {
 
   /** Calls the addon, once more if everything was freed meanwhile. */
   call(action: () => number): number {
-    if (this.quick.stock[0] !== this.quick.word) this.sync();
+    if (this.#mayHaveNews) this.sync();
     const result = action();
     if (result !== STATUS.BEHIND) return result;
     this.sync();
@@ -152,6 +152,11 @@ export class Inside {
         return new Home(pool, index, bytes, STOCK_HEAD + index * STOCK_STRIDE, capacity, isOwn);
       });
     quick.homes = homes(own);
+  /** Where the stock is not the addon's, others cannot write the word into it. */
+  get #mayHaveNews(): boolean {
+    return this.quick.stock[0] !== this.quick.word || this.memory.copies;
+  }
+
     quick.ownHomes = own ? quick.homes : homes(true);
     this.#large = new Home(pool, -1, 0, HEAD_BUSY, 0, own);
     this.#own = new Home(pool, -1, 0, HEAD_BUSY, 0, true);
@@ -161,7 +166,7 @@ export class Inside {
 
   /** A place for so many bytes, or a status below 0. */
   take(bytes: number, alignment: number): number {
-    if (this.quick.stock[0] !== this.quick.word) this.sync();
+    if (this.#mayHaveNews) this.sync();
     if (bytes <= STOCKED_SIZE && alignment === 0) {
       const home = this.#homeFor(bytes, 0);
       let place = pop(this.quick, home);
@@ -338,7 +343,7 @@ export class Inside {
 
   /** At the end of a scope, in which the block or the pool may have come to its end already. */
   freeIfLive(block: PoolBlock): void {
-    if (this.quick.stock[0] !== this.quick.word) this.sync();
+    if (this.#mayHaveNews) this.sync();
     const home = homeOf(block);
     if (home !== undefined && !home.era.stale && placeOf(block) >= 0) this.pool.free(block);
   }

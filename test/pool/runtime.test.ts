@@ -68,6 +68,29 @@ describe('a runtime that forbids external memory', () => {
     });
   });
 
+  it('keeps its blocks while others wait for room, and hears of a reset', async () => {
+    const { stdout, stderr } = await runNode(
+      `import { createRequire } from 'node:module';
+       createRequire(import.meta.url)('node-gyp-build')(process.cwd()).forbidExternal(true);
+       import { setImmediate as turn } from 'node:timers/promises';
+       const { createPool } = await import('buddymalloc');
+       const pool = createPool({ limit: '128 KiB' });
+       const [stays, goes] = [pool.alloc('64 KiB'), pool.alloc('64 KiB')];
+       const waiting = pool.allocAsync('64 KiB');
+       pool.free(goes);
+       const came = await waiting;
+       for (let i = 0; i < 5; i++) await turn();
+       pool.free(stays);
+       pool.free(came);
+       const stale = pool.alloc(10);
+       pool.reset();
+       let code;
+       try { pool.free(stale); } catch (error) { code = error.code; }
+       console.log(code, pool.stats().usedBlocks, pool.check());`,
+    );
+    expect({ stdout, stderr }).toEqual({ stdout: 'ERR_DOUBLE_FREE 0 0', stderr: '' });
+  });
+
   it('gets a clear error for what copies cannot do', async () => {
     const { stdout } = await runNode(
       `import { createRequire } from 'node:module';

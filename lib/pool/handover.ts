@@ -15,6 +15,7 @@ import {
 } from './block.ts';
 import type { Home } from './home.ts';
 import type { Inside } from './inside.ts';
+import { keepShared } from './opened.ts';
 import { SharedBlock } from './share.ts';
 import { fail, STATUS } from './status.ts';
 import { STOCKED_SIZE, secondOf } from './stock.ts';
@@ -93,7 +94,7 @@ export function shareBlock(inside: Inside, block: PoolBlock, options: { plain?: 
   const bytes = Math.max(extentOf(block).bytes, 1);
   const handle = inside.surrender(block, place, SHARED, () => inside.native.share(place, bytes));
   try {
-    return new SharedBlock(inside.native, handle, plain, () => inside.second());
+    return sharedBlock(inside, handle, plain);
   } finally {
     inside.native.leaveShared(handle);
   }
@@ -106,5 +107,12 @@ export function openSharedBlock(inside: Inside, handle: number, options: { plain
   inside.look();
   inside.requireNative();
   if (!Number.isInteger(handle)) fail(STATUS.STALE);
-  return new SharedBlock(inside.native, handle, plain, () => inside.second());
+  return sharedBlock(inside, handle, plain);
+}
+
+function sharedBlock(inside: Inside, handle: number, plain: boolean): SharedBlock {
+  const shared = new SharedBlock(inside.native, handle, plain, () => inside.second());
+  // Its SharedArrayBuffer may go on to threads that do not have the pool open.
+  keepShared(inside.pool);
+  return shared;
 }

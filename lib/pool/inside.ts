@@ -106,7 +106,11 @@ export class Inside {
       // At the other level blocks outlive a reset, until each is freed.
       if (this.options.guard !== 'detach') this.memory.closeAllAlone();
     }
-    if ((word & WORD_DEAD) !== 0) this.memory.closeAll();
+    if ((word & WORD_DEAD) !== 0) {
+      this.memory.closeAll();
+      for (const inbox of this.inboxes) inbox.close();
+      letGo(this.pool);
+    }
     // With any flag set the quick ways, which compare with it, are closed.
     this.quick.word = word - (word & (WORD_EPOCH - 1));
     this.waiters.drain();

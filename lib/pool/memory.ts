@@ -131,7 +131,8 @@ export class Memory {
 
   #open(place: number): ArrayBuffer {
     const buffer = this.#native.openRegion(place >>> this.#unitBits);
-    if (buffer) return buffer;
+    // As long as a view can be reached the pool is not at its end.
+    if (buffer) return anchor(buffer, this.#native);
     this.#native.give(place);
     if (buffer === undefined) fail(STATUS.NO_BLOCK);
     throw new BuddyMallocError('ERR_OUT_OF_MEMORY', 'no ArrayBuffer over a region could be made');

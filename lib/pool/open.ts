@@ -5,21 +5,20 @@ import { compareConfig, freedAs, type PoolOptions, toConfig, toGiven } from './o
 import { Pool } from './pool.ts';
 import { Waiters } from './waiters.ts';
 
-/** The named pools that this thread has open. */
-const opened = new Map<string, WeakRef<Pool>>();
-
 function open(options: PoolOptions, mayCreate: boolean): Pool | undefined {
   const given = toGiven(options);
   const config = toConfig(given);
   const { name = '' } = given;
-  const known = opened.get(name)?.deref();
+  const known = poolNamed(name);
   if (known !== undefined && !known.isDestroyed) {
     compareConfig(given, known.options);
     return known;
   }
   const waiters = new Waiters();
   const order = Math.log2(config.regionSize);
-  const notify = () => waiters.notified();
+  // The addon holds the function as long as the pool is open here, and must not hold the pool with it.
+  const weak = new WeakRef(waiters);
+  const notify = () => weak.deref()?.notified();
   const binding = native.poolOpen(
     name,
     JSON.stringify(config),
@@ -28,13 +27,13 @@ function open(options: PoolOptions, mayCreate: boolean): Pool | undefined {
     config.alignment,
     mayCreate,
     notify,
-    freedAs(config),
     config.guard === 'detach',
+    freedAs(config),
   );
   if (binding === undefined) return undefined;
   const pool = new Pool(name, binding, waiters);
   if (!binding.created) compareConfig(given, pool.options);
-  if (name !== '') opened.set(name, new WeakRef(pool));
+  keepNamed(pool);
   return pool;
 }
 

@@ -12,6 +12,9 @@ interface Waiter {
   forgetSignal(): unknown;
 }
 
+/** Those with a request that waits: the promise is to be kept though nobody else has the pool any more. */
+const busy = new Set<Waiters>();
+
 /** This thread's requests that wait for room in one pool. Their order, over all threads, is the addon's affair. */
 export class Waiters {
   readonly #waiting = new Map<number, Waiter>();
@@ -47,8 +50,9 @@ export class Waiters {
     const promise = new Promise<PoolBuffer>((resolve, reject) => {
       const abort = () => {
         if (native.cancel(id) === 0) return;
+    busy.add(this);
         this.#waiting.delete(id);
-        if (this.#waiting.size === 0) native.idle();
+        this.#restIfDone();
         reject(signal?.reason);
       };
       if (signal !== undefined) listen.call(signal, 'abort', abort, { once: true });
@@ -84,6 +88,12 @@ export class Waiters {
         waiter?.reject(error);
       }
     }
-    if (this.#waiting.size === 0) native.idle();
+    this.#restIfDone();
+  }
+
+  #restIfDone(): void {
+    if (this.#waiting.size > 0) return;
+    busy.delete(this);
+    this.#rest();
   }
 }

@@ -105,6 +105,39 @@ describe('a block', () => {
   });
 });
 
+describe('a pool without a name', () => {
+  it('that nobody knows any more goes back to the system, and stays as long as anything of it can be reached', async () => {
+    const { stdout, stderr } = await runNode(
+      `import { createPool } from 'buddymalloc';
+       import { readFileSync } from 'node:fs';
+       import { setImmediate as turn } from 'node:timers/promises';
+       const mappings = () => readFileSync('/proc/self/maps', 'latin1').split('\\n').length;
+       const collect = async () => { for (let i = 0; i < 10; i++) { gc(); await turn(); } };
+       const slice = (() => createPool().alloc(100).fill(7).subarray(1))();
+       const own = (() => new Uint8Array(createPool().allocArrayBuffer(100)).fill(7))();
+       const shared = (() => { const pool = createPool(); return new Uint8Array(pool.share(pool.alloc(100).fill(7)).buffer); })();
+       let came = 0;
+       const waiting = (() => {
+         const pool = createPool({ limit: '64 KiB' });
+         const block = pool.alloc('64 KiB');
+         const inbox = pool.receive((sent) => { came = sent.length; inbox.close(); });
+         setTimeout(() => { pool.free(block); pool.send(pool.alloc(50), inbox.address); }, 50);
+         return pool.allocAsync(1000);
+       })();
+       await collect();
+       const before = mappings();
+       for (let i = 0; i < 200; i++) { const pool = createPool(); pool.free(pool.alloc(1000).fill(1)); }
+       for (let i = 0; i < 100 && mappings() > before + 100; i++) await collect();
+       const grown = mappings() - before;
+       const block = await waiting;
+       while (came === 0) await turn();
+       console.log(grown <= 100 || grown, [slice, own, shared].every((bytes) => bytes.every((byte) => byte === 7)), block.length, came);`,
+      ['--expose-gc'],
+    );
+    expect({ stdout, stderr }).toEqual({ stdout: 'true true 1000 50', stderr: '' });
+  });
+});
+
 describe('stats()', () => {
   it('counts no block in the stock of a thread that has not heard of a reset yet', async () => {
     const { stdout, stderr } = await runNode(

@@ -1,4 +1,5 @@
 import { Buffer } from 'node:buffer';
+import { disposeBy } from './dispose.ts';
 import type { Home } from './home.ts';
 
 /** A block of a pool, as {@link Pool.alloc} returns it: a Buffer that `using` frees at the end of its scope. */
@@ -73,16 +74,11 @@ class View extends Uint8Array<ArrayBuffer> {
 // A method of Buffer or of Uint8Array that makes a new array asks `constructor` for its class: a plain Buffer, not a block.
 Reflect.deleteProperty(View.prototype, 'constructor');
 Object.setPrototypeOf(View.prototype, Buffer.prototype);
-if (typeof Symbol.dispose === 'symbol') {
-  Object.defineProperty(View.prototype, Symbol.dispose, {
-    value: function dispose(this: object) {
-      const home = View.homeOf(this);
-      if (home !== undefined && View.placeOf(this) >= 0) home.pool.free(this as PoolBuffer);
-    },
-    configurable: true,
-    writable: true,
-  });
-}
+disposeBy(View.prototype as object, (block) => {
+  const home = View.homeOf(block);
+  if (home === undefined || View.placeOf(block) < 0 || home.pool.isDestroyed || home.era.stale) return;
+  home.pool.free(block as PoolBuffer);
+});
 
 /** What must stay reachable as long as an ArrayBuffer is. */
 class Anchor extends Same {

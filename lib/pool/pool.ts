@@ -12,6 +12,7 @@ import {
   setPlaceOfBuffer,
   stampBlock,
 } from './block.ts';
+import { disposeBy } from './dispose.ts';
 import { leaksOf, mapOf, statsOf } from './figures.ts';
 import { Fixed } from './fixed.ts';
 import { adoptBlock, handOverBlock, openSharedBlock, shareBlock } from './handover.ts';
@@ -39,6 +40,8 @@ export class Pool {
   readonly options: Readonly<PoolConfig>;
 
   readonly #inside: Inside;
+  /** Destroys it. */
+  declare readonly [Symbol.dispose]: () => void;
   readonly #quick: Quick;
 
   /** @internal */
@@ -528,4 +531,5 @@ export class Pool {
     return this.#inside.native.reclaim(ms);
   }
 }
-    if (typeof age !== 'number') throw wrongType('age must be a number');
+
+disposeBy(Pool.prototype, (pool) => pool.destroy());

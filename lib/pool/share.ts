@@ -1,5 +1,6 @@
 import { Buffer } from 'node:buffer';
 import { BuddyMallocError, type PoolBinding } from '../binding.ts';
+import { disposeBy } from './dispose.ts';
 import { fail } from './status.ts';
 
 /**
@@ -21,6 +22,8 @@ export class SharedBlock {
   readonly length: number;
   /** Whether `buffer` is a SharedArrayBuffer. */
   readonly isAtomic: boolean;
+  /** Releases it unless that was done. */
+  declare readonly [Symbol.dispose]: () => void;
   readonly #native: PoolBinding;
   readonly #user: number;
   #buffer: SharedArrayBuffer | ArrayBuffer | undefined;
@@ -44,6 +47,11 @@ export class SharedBlock {
   get buffer(): SharedArrayBuffer | ArrayBuffer {
     if (this.#buffer !== undefined) return this.#buffer;
     throw new BuddyMallocError('ERR_USE_AFTER_FREE', 'the shared block was released');
+  }
+
+  /** Whether this thread is done with it. */
+  get isReleased(): boolean {
+    return this.#buffer === undefined;
   }
 
   /**
@@ -74,10 +82,6 @@ export class SharedBlock {
   }
 }
 
-if (typeof Symbol.dispose === 'symbol') {
-  Object.defineProperty(SharedBlock.prototype, Symbol.dispose, {
-    value: SharedBlock.prototype.release,
-    configurable: true,
-    writable: true,
-  });
-}
+disposeBy(SharedBlock.prototype, (shared) => {
+  if (!shared.isReleased) shared.release();
+});

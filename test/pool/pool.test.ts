@@ -360,6 +360,28 @@ describe('Symbol.dispose', () => {
     expect(pool.stats().usedBlocks).toBe(0);
     (block[dispose] as unknown as () => void)();
   });
+
+  it('leaves a block alone that came to its end otherwise', () => {
+    for (const end of [
+      (pool: Pool) => pool.reset(),
+      (pool: Pool) => pool.destroy(),
+      (pool: Pool, block: PoolBuffer) => void pool.handle(block),
+    ]) {
+      const pool = createPool();
+      const block = pool.alloc(10);
+      end(pool, block);
+      (block[dispose] as unknown as () => void)();
+      pool.destroy();
+    }
+  });
+
+  it('destroys a pool, closes an inbox and releases a shared block', () => {
+    const pool = make();
+    const inbox = pool.receive(() => {});
+    const shared = pool.share(pool.alloc(10), { plain: true });
+    for (const each of [inbox, shared, shared, pool, pool]) (each[dispose] as unknown as () => void)();
+    expect([shared.isReleased, pool.isDestroyed]).toEqual([true, true]);
+  });
 });
 
 describe('fixed', () => {

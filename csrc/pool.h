@@ -35,8 +35,8 @@ enum pool_status {
 enum { WORD_DEAD = 1, WORD_AWAITED = 2, WORD_ROBBED = 4, WORD_EPOCH = 8 };
 
 /* Words of a stock's head: the holder's word, and 1 while its thread may be between looking at it and having taken or put
- * a place. Two more carry the second result of some functions to JavaScript. */
-enum { HEAD_WORD = 0, HEAD_BUSY = 1, HEAD_SECOND = 2 };
+ * a place. Two more carry the second result of some functions to JavaScript, and two the third, a double. */
+enum { HEAD_WORD = 0, HEAD_BUSY = 1, HEAD_SECOND = 2, HEAD_THIRD = 4 };
 
 /* Whose a block is, where it is no holder's. */
 enum { OWNER_NOBODY = 0, OWNER_SHARED = 0xffff };
@@ -128,6 +128,16 @@ int pool_granted(struct holder *holder, double *id, uint32_t *place, enum pool_s
 /* Hand a block over: `handle` is below 2^53. Adopt it, in any thread. `size` is what the caller wants to know. */
 enum pool_status pool_handover(struct holder *holder, uint32_t place, size_t size, uint64_t *handle);
 enum pool_status pool_adopt(struct holder *holder, uint64_t handle, uint32_t *place, size_t *size);
+
+/* Where the holder's thread takes in blocks that others send it: an address below 2^53 that nobody can guess, or 0 without
+ * memory. Closing it frees what has come and was not taken in; nothing happens if it is not the holder's. */
+uint64_t pool_open_inbox(struct holder *holder);
+void pool_close_inbox(struct holder *holder, uint64_t address);
+/* Give a block to the thread of an inbox, whose notify() is called if it may not know of it: the block is that thread's from
+ * here on. POOL_STALE if there is no inbox of this address. `size` and `note` are what the receiver wants to know. */
+enum pool_status pool_send(struct holder *holder, uint32_t place, size_t size, double note, uint64_t address);
+/* Take in the block that came first; POOL_NO_BLOCK if there is none, POOL_STALE if the inbox is not the holder's. */
+enum pool_status pool_receive(struct holder *holder, uint64_t address, uint32_t *place, size_t *size, double *note);
 
 /* Share a block: it belongs to nobody, and is freed with the last of its users, the first of which is counted. The handle
  * works for any number of further ones until then. */

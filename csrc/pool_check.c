@@ -74,6 +74,18 @@ static void check_owners(const struct pool *pool, const struct region *region, u
   }
 }
 
+static void check_inboxes(const struct pool *pool) {
+  for (const struct inbox *inbox = pool->inboxes; inbox != NULL; inbox = inbox->next) {
+    for (uint32_t i = 0; i < inbox->count; i++) {
+      uint32_t place = inbox->ring[(inbox->first + i) & (inbox->room - 1)].place, unit = pool_unit_of(pool, place);
+      const struct region *region = pool_region_of(pool, place);
+      expect(region != NULL && region_is_block(region, unit) && region->owner[unit] == inbox->holder->number,
+             "I1 what was sent is a block of the receiver's", place);
+    }
+    expect(inbox->count == 0 || inbox->told, "I2 the receiver was told", inbox->count);
+  }
+}
+
 int pool_check(struct pool *pool) {
   size_t used_bytes = 0, mapped = 0, ordinary = 0;
   uint64_t used_blocks = 0, nobody = 0, shared = 0;
@@ -92,6 +104,7 @@ int pool_check(struct pool *pool) {
     }
     check_owners(pool, region, &nobody, &shared);
   }
+  check_inboxes(pool);
   expect(used_bytes == pool->used_bytes && used_blocks == pool->used_blocks, "Q1 the sum of the regions'", used_bytes);
   expect(pool->used_bytes <= pool->limit, "Q1 the limit", pool->used_bytes);
   expect(nobody == pool->transit_blocks, "Q3 blocks of nobody are on their way", nobody);

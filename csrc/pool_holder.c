@@ -26,6 +26,7 @@ void pool_reset(struct pool *pool) {
   lock_acquire(&pool->lock);
   if (!pool->dead) {
     pool->epoch++;
+    inbox_clear_all(pool, (int)pool->keeps_own);
     if (pool->keeps_own) {
       give_transit(pool, 0);
     } else {
@@ -41,6 +42,7 @@ void pool_reset(struct pool *pool) {
 static void destroy(struct pool *pool) {
   if (pool->dead) return;
   pool->epoch++;
+  inbox_clear_all(pool, 0);
   give_all(pool);
   pool->dead = 1;
   for (uint32_t number = 0; number < MOST_REGIONS; number++)
@@ -116,6 +118,7 @@ int pool_leave(struct holder *holder) {
   while (*link != holder) link = &(*link)->next;
   *link = holder->next;
   pool->holder_count--;
+  struct inbox *inboxes = inbox_unlink_all(pool, holder);
   if (!pool->dead) give_blocks_of(pool, holder->number);
   int last_holder = pool->holders == NULL;
   if (last_holder) destroy(pool);
@@ -125,6 +128,7 @@ int pool_leave(struct holder *holder) {
   lock_release(&pool->lock);
   for (struct waiter *list = gone; list != NULL; list = waiter) waiter = list->next, bm_free(list);
   for (struct waiter *list = holder->granted; list != NULL; list = waiter) waiter = list->next, bm_free(list);
+  for (struct inbox *inbox = inboxes; inbox != NULL; inbox = inboxes) inboxes = inbox->next, inbox_free(inbox);
   os_unmap(holder->stock, os_round_up(STOCK_WORDS * sizeof(int32_t)));
   bm_free(holder);
   if (last) pool_unmap(pool);

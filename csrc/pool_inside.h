@@ -18,6 +18,22 @@ struct transit {
   uint32_t taken;       /* 1 if the entry is not vacant */
 };
 
+/* A block that was sent to a thread, which has not taken it in yet. */
+struct arrival {
+  double note; /* what the sender said with it */
+  size_t size; /* what the sender said of the block */
+  uint32_t place;
+};
+
+struct inbox {
+  struct inbox *next; /* among its pool's */
+  struct holder *holder;
+  uint64_t address;
+  struct arrival *ring;
+  uint32_t room, first, count; /* entries, 0 or a power of two; the index of the oldest arrival; how many there are */
+  uint32_t told; /* 1 if the holder was notified since it last found the inbox empty */
+};
+
 struct waiters {
   struct waiter *first, *last;
 };
@@ -42,6 +58,8 @@ struct pool {
   struct pool *next;  /* pools.lock */
   struct holder *holders;
   struct waiters waiters;
+  struct inbox *inboxes;
+  uint32_t inbox_count; /* ever opened */
   struct transit *transit;
   uint32_t transit_room, vacant; /* entries; index + 1 of the first vacant one, or 0 */
   uint32_t random_left, tag_counter;
@@ -65,6 +83,8 @@ enum pool_status pool_find(struct holder *holder, uint32_t place, struct region 
 /* Take a block and put one back, without a look at those that wait. */
 enum pool_status pool_cut(struct pool *pool, uint16_t owner, size_t size, size_t alignment, uint32_t *place);
 void pool_put_back(struct pool *pool, struct region *region, uint32_t unit);
+/* Put a block back that the thread which had it has not filled as the pool's options want it. */
+void pool_drop(struct pool *pool, struct region *region, uint32_t unit);
 void pool_uninstall(struct pool *pool, struct region *region);
 /* Unmap whole free regions that nobody has open; purge the pages of free blocks. Bytes given back. */
 size_t pool_drop_empty(struct pool *pool);
@@ -83,8 +103,6 @@ static inline int32_t *stock_of(const struct holder *holder, unsigned class) {
   return holder->stock + STOCK_HEAD + class * STOCK_STRIDE;
 }
 /* Give the whole stock back. */
-/* Put a block back that the thread which had it has not filled as the pool's options want it. */
-void pool_drop(struct pool *pool, struct region *region, uint32_t unit);
 void stock_flush(struct holder *holder);
 /* The same for all holders but one, as far as their threads let it be taken; 1 if anything was. */
 int stock_rob(struct pool *pool, struct holder *robber);
@@ -95,5 +113,13 @@ void decay_enlist(struct pool *pool);
 void decay_strike(struct pool *pool);
 
 void transit_vacate(struct pool *pool, struct transit *transit);
+/* 32 bits that nobody can guess. */
+uint32_t transit_random(struct pool *pool);
+
+/* Forget what was sent and not taken in; with `give`, those blocks are free. */
+void inbox_clear_all(struct pool *pool, int give);
+/* Take the holder's inboxes off the pool, and return them to be freed without its lock. Their blocks are the holder's. */
+struct inbox *inbox_unlink_all(struct pool *pool, const struct holder *holder);
+void inbox_free(struct inbox *inbox);
 
 #endif

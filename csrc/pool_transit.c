@@ -12,8 +12,8 @@
 
 #define TRANSIT_BITS 21u
 
-/* 32 bits that nobody can guess. Without the system's randomness a counter still tells a stale handle. */
-static uint32_t random_tag(struct pool *pool) {
+/* Without the system's randomness a counter still tells a stale handle. */
+uint32_t transit_random(struct pool *pool) {
   if (pool->random_left == 0) {
     ssize_t got = getrandom(pool->random, sizeof pool->random, GRND_NONBLOCK);
     if (got != (ssize_t)sizeof pool->random)
@@ -52,7 +52,7 @@ static enum pool_status deposit(struct holder *holder, uint32_t place, size_t si
   uint32_t index = pool->vacant - 1;
   struct transit *transit = &pool->transit[index];
   pool->vacant = transit->next_vacant;
-  *transit = (struct transit){size, place, random_tag(pool), 0, owner == OWNER_SHARED, os_now_ms(), 1};
+  *transit = (struct transit){size, place, transit_random(pool), 0, owner == OWNER_SHARED, os_now_ms(), 1};
   region->owner[unit] = owner;
   *(owner == OWNER_SHARED ? &pool->shared_blocks : &pool->transit_blocks) += 1;
   *handle = (uint64_t)transit->tag << TRANSIT_BITS | (index + 1);

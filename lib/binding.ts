@@ -82,13 +82,18 @@ export interface PoolBinding {
   reclaim(age: number): number;
   handover(place: number, size: number): number;
   adopt(handle: number): number;
+  openInbox(): number;
+  closeInbox(address: number): void;
+  send(place: number, size: number, note: number, address: number): number;
+  receive(address: number): number;
   copyIn(place: number, from: ArrayBuffer): void;
   copyOut(place: number, to: ArrayBuffer): void;
   wait(id: number, size: number, alignment: number): number;
   cancel(id: number): number;
   granted(): number | undefined;
   second(): number;
-  idle(): void;
+  third(): number;
+  stay(stays: boolean, waits: boolean): void;
   reset(): void;
   trim(): number;
   destroy(): void;
@@ -135,12 +140,12 @@ interface Binding {
     mayCreate: boolean,
     notify: () => void,
     keepsOwn: boolean,
+    freedAs: number,
   ): PoolBinding | undefined;
   errorCodes(): string[];
   registerErrorClass(own: typeof OwnBuddyMallocError): typeof OwnBuddyMallocError;
   setMaxSize(bytes: number): void;
   onBacklog(callback: () => void): void;
-    freedAs: number,
   forbidExternal(forbidden: boolean): void;
   externalForbidden(): boolean;
   turned(): void;
@@ -151,7 +156,7 @@ interface Binding {
 export const MAX_SIZE = constants.MAX_LENGTH;
 
 /** The addon's functions as they are described above. A test asks for another number when the description changes. */
-export const INTERFACE = 2;
+export const INTERFACE = 3;
 
 function load(): Binding {
   let addon: Binding;

@@ -15,7 +15,7 @@ export const ERROR_CLASSES = {
   ERR_USE_AFTER_FREE: 'BuddyMallocError',
   /** The buffer is not a block of this thread. */
   ERR_FOREIGN_BUFFER: 'BuddyMallocError',
-  /** The handle was adopted already, or never given. */
+  /** The handle was adopted already, or never given; or the inbox was closed, or never opened. */
   ERR_STALE_HANDLE: 'BuddyMallocError',
   /** This runtime forbids ArrayBuffers over native memory, and nothing else would do. */
   ERR_NATIVE_FORBIDDEN: 'BuddyMallocError',

@@ -17,6 +17,7 @@ export {
 } from './malloc.ts';
 export type { PoolBlock, PoolBuffer } from './pool/block.ts';
 export type { Fixed } from './pool/fixed.ts';
+export type { Inbox, InboxListener } from './pool/inbox.ts';
 export { createPool, openPool } from './pool/open.ts';
 export type { Guard, PoolConfig, PoolOptions } from './pool/options.ts';
 export { writeAndFree } from './pool/outgoing.ts';

@@ -1,7 +1,8 @@
 /** Blocks that are written, go to a worker and come back, 16 on their way: pool-handover WAY SIZE BLOCKS. */
+import { once } from 'node:events';
 import { performance } from 'node:perf_hooks';
 import { isMainThread, type MessagePort, parentPort, Worker } from 'node:worker_threads';
-import { createPool, type Pool } from 'buddymalloc';
+import { createPool } from 'buddymalloc';
 import { watchMemory } from './pool-memory.ts';
 
 const IN_FLIGHT = 16;
@@ -9,17 +10,73 @@ const IN_FLIGHT = 16;
 const [way = '', ...numbers] = process.argv.slice(2);
 const [size = 0, count = 0] = numbers.map(Number);
 
-interface Side {
-  /** Makes a block, writes all of it and sends it off. */
-  send(port: MessagePort | Worker, i: number): void;
-  /** Takes a block in, looks at it, and sends it back. */
-  bounce(port: MessagePort, message: unknown): void;
-  /** Takes in a block that came back, and needs it no more. */
-  end(message: unknown): void;
+/** How blocks travel, as each of the two threads has it. */
+interface Line {
+  /** In the worker: takes each block in, looks at it, and sends it back. */
+  serve(port: MessagePort): void;
+  /**
+   * Here, once the worker has said something.
+   * @param hello - what it has said
+   * @param back - to be called for each block that came back and is needed no more
+   * @returns what makes a block, writes all of it and sends it off
+   */
+  open(worker: Worker, hello: unknown, back: () => void): (i: number) => void;
 }
 
-function ours(pool: Pool): Side {
+/** A message for each block. */
+function byMessages(side: {
+  send(port: Worker, i: number): void;
+  bounce(port: MessagePort, message: unknown): void;
+  end(message: unknown): void;
+}): Line {
   return {
+    serve(port) {
+      port.on('message', (message: unknown) => side.bounce(port, message));
+      port.postMessage('ready');
+    },
+    open(worker, _hello, back) {
+      worker.on('message', (message: unknown) => {
+        side.end(message);
+        back();
+      });
+      return (i) => side.send(worker, i);
+    },
+  };
+}
+
+/** From inbox to inbox. */
+function sent(): Line {
+  const pool = createPool({ name: 'handover' });
+  return {
+    serve(port) {
+      let to = 0;
+      const inbox = pool.receive((block, i) => {
+        block[1] = block[0] as number;
+        pool.send(block, to, i);
+      });
+      port.once('message', (address: number) => {
+        to = address;
+      });
+      port.postMessage(inbox.address);
+    },
+    open(worker, hello, back) {
+      const inbox = pool.receive((block) => {
+        pool.free(block);
+        back();
+      });
+      worker.postMessage(inbox.unref().address);
+      return (i) => {
+        const block = pool.alloc(size);
+        block.fill(i);
+        pool.send(block, hello as number, i);
+      };
+    },
+  };
+}
+
+function handles(): Line {
+  const pool = createPool({ name: 'handover' });
+  return byMessages({
     send(port, i) {
       const block = pool.alloc(size);
       block.fill(i);
@@ -31,64 +88,67 @@ function ours(pool: Pool): Side {
       port.postMessage(pool.handle(block));
     },
     end: (handle: number) => pool.free(pool.adopt(handle)),
-  };
+  });
 }
 
-const transfer: Side = {
-  send(port, i) {
-    const block = Buffer.allocUnsafeSlow(size);
-    block.fill(i);
-    port.postMessage(block, [block.buffer as ArrayBuffer]);
-  },
-  bounce(port, block: Uint8Array<ArrayBuffer>) {
-    block[1] = block[0] as number;
-    port.postMessage(block, [block.buffer]);
-  },
-  end: () => {},
-};
+const transfer = (): Line =>
+  byMessages({
+    send(port, i) {
+      const block = Buffer.allocUnsafeSlow(size);
+      block.fill(i);
+      port.postMessage(block, [block.buffer as ArrayBuffer]);
+    },
+    bounce(port, block: Uint8Array<ArrayBuffer>) {
+      block[1] = block[0] as number;
+      port.postMessage(block, [block.buffer]);
+    },
+    end: () => {},
+  });
 
 /** What posting takes by itself: one block that stays here is written each time, and its number travels. */
-function numberAlone(): Side {
+function numberAlone(): Line {
   const block = Buffer.allocUnsafeSlow(size);
-  return {
+  return byMessages({
     send(port, i) {
       block.fill(i);
       port.postMessage(i);
     },
     bounce: (port, i) => port.postMessage(i),
     end: () => {},
-  };
+  });
 }
 
-const sides: Record<string, () => Side> = {
-  buddymalloc: () => ours(createPool({ name: 'handover' })),
-  transfer: () => transfer,
+const LINES: Record<string, () => Line> = {
+  buddymalloc: sent,
+  'handles by postMessage': handles,
+  transfer,
   'a number alone': numberAlone,
 };
-const side = sides[way]?.();
-if (side === undefined) throw new Error(`there is no way called ${way}`);
+const line = LINES[way]?.();
+if (line === undefined) throw new Error(`there is no way called ${way}`);
 
 if (isMainThread) {
   const worker = new Worker(new URL(import.meta.url), { argv: process.argv.slice(2) });
-  await new Promise((resolve) => worker.once('message', resolve));
-  let sent = 0;
+  const [hello] = await once(worker, 'message');
+  let sentBlocks = 0;
   let back = 0;
+  let end = () => {};
+  const ended = new Promise<void>((resolve) => {
+    end = resolve;
+  });
+  const send = line.open(worker, hello, () => {
+    if (sentBlocks < count) send(sentBlocks++);
+    if (++back === count) end();
+  });
   const memory = watchMemory();
   const started = performance.now();
-  const ended = new Promise<number>((resolve) => {
-    worker.on('message', (message: unknown) => {
-      side.end(message);
-      if (sent < count) side.send(worker, sent++);
-      if (++back === count) resolve(performance.now() - started);
-    });
-  });
-  while (sent < Math.min(IN_FLIGHT, count)) side.send(worker, sent++);
-  const ms = await ended;
+  while (sentBlocks < Math.min(IN_FLIGHT, count)) send(sentBlocks++);
+  await ended;
+  const ms = performance.now() - started;
   await worker.terminate();
   console.log(JSON.stringify({ ms, ns: (ms * 1e6) / count, ...memory() }));
 } else {
   const port = parentPort;
   if (port === null) throw new Error('this is no worker');
-  port.on('message', (message: unknown) => side.bounce(port, message));
-  port.postMessage('ready');
+  line.serve(port);
 }

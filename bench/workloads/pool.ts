@@ -133,8 +133,8 @@ const rowsOn = (node: string): Row[] => [
   },
   ...HANDOVER_SIZES.map((size) => ({
     name: handoverRow(size),
-    what: '16 on their way; a transferred ArrayBuffer on the other side; a number alone is what posting takes by itself',
-    ways: [OURS, 'transfer', 'a number alone'],
+    what: '16 on their way, from inbox to inbox, or with a message for each; a number alone is what posting takes by itself',
+    ways: [OURS, 'handles by postMessage', 'transfer', 'a number alone'],
     file: 'pool-handover.mjs',
     full: [size, 20_000],
     // Fewer are over before the compiler is done.

@@ -37,7 +37,7 @@ void detachWith(const Napi::CallbackInfo &info) {
 }
 
 /* What lib/binding.ts expects of the addon; to be raised there as well whenever a function is added, or its call changes. */
-constexpr int kInterface = 2;
+constexpr int kInterface = 3;
 
 void closeTable(napi_env, void *data, void *) { static_cast<BlockTable *>(data)->close(); }
 

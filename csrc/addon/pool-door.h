@@ -130,6 +130,16 @@ napi_value releaseShared(napi_env env, napi_callback_info info);
 /* (handle): a user that has no buffer is gone. */
 napi_value leaveSharedNow(napi_env env, napi_callback_info info);
 
+/* Blocks that are sent (pool-inbox.cc). */
+/* (): the address of a new inbox, or a status below 0. */
+napi_value openInbox(napi_env env, napi_callback_info info);
+napi_value closeInbox(napi_env env, napi_callback_info info);
+/* (place, size, note, address) */
+napi_value send(napi_env env, napi_callback_info info);
+/* (address): the place of the block that came first, or a status below 0; its size is the second result, its note the third. */
+napi_value receive(napi_env env, napi_callback_info info);
+napi_value third(napi_env env, napi_callback_info info);
+
 /* Figures (pool-figures.cc). */
 napi_value stats(napi_env env, napi_callback_info info);
 /* place, bytes, owner (0 nobody, 1 this thread, 2 another, 3 shared), stocked; for each block. */

@@ -156,13 +156,17 @@ napi_value adopt(napi_env env, napi_callback_info info) {
 
 /* ---- Waiting -------------------------------------------------------------------------------- */
 
+/* The event loop goes on for a request that waits, if another thread may free something: this one has nothing left to do. */
+void stayToWait(const Door *door) {
+  struct pool_stats stats;
+  pool_stats(door->pool, &stats);
+  if (stats.holders > 1) napi_ref_threadsafe_function(door->env, door->notify);
+}
+
 napi_value wait(napi_env env, napi_callback_info info) {
   const Call<3> call(env, info);
   if (call.gone()) return call.failure(POOL_DEAD);
-  struct pool_stats stats;
-  pool_stats(call.door->pool, &stats);
-  /* Only another thread can free anything once this one has nothing left to do. */
-  if (stats.holders > 1) napi_ref_threadsafe_function(env, call.door->notify);
+  stayToWait(call.door);
   return call.failure(pool_wait(call.door->holder, call.number(0), call.size(1), call.size(2)));
 }
 
@@ -182,10 +186,20 @@ napi_value granted(napi_env env, napi_callback_info info) {
   return call.number(id, true);
 }
 
-/* Nothing is being waited for: the event loop may end. */
-napi_value idle(napi_env env, napi_callback_info info) {
-  const Call<0> call(env, info);
-  if (!call.gone()) napi_unref_threadsafe_function(env, call.door->notify);
+/* (stays, waits): whether the event loop goes on in any case, or for requests that wait. */
+napi_value stay(napi_env env, napi_callback_info info) {
+  const Call<2> call(env, info);
+  bool stays = false;
+  bool waits = false;
+  napi_get_value_bool(env, call.values[0], &stays);
+  napi_get_value_bool(env, call.values[1], &waits);
+  if (call.gone()) return nullptr;
+  if (stays) {
+    napi_ref_threadsafe_function(env, call.door->notify);
+    return nullptr;
+  }
+  napi_unref_threadsafe_function(env, call.door->notify);
+  if (waits) stayToWait(call.door);
   return nullptr;
 }
 
@@ -267,6 +281,9 @@ Napi::Value poolOpen(const Napi::CallbackInfo &info) {
   napi_get_value_bool(env, info[5], &mayCreate);
   napi_get_value_bool(env, info[7], &keepsOwn);
   options.keeps_own = keepsOwn;
+  const int32_t freedAs = info[8].As<Napi::Number>().Int32Value();
+  options.fills_freed = freedAs >= 0;
+  options.freed_byte = static_cast<unsigned char>(freedAs);
   Door *door = new Door;
   door->name = info[0].As<Napi::String>().Utf8Value();
   door->env = env;
@@ -276,9 +293,6 @@ Napi::Value poolOpen(const Napi::CallbackInfo &info) {
     delete door;
     return env.Undefined();
   }
-  const int32_t freedAs = info[8].As<Napi::Number>().Int32Value();
-  options.fills_freed = freedAs >= 0;
-  options.freed_byte = static_cast<unsigned char>(freedAs);
   napi_unref_threadsafe_function(env, door->notify);
   bool created = false;
   door->holder = join(door, config, options, mayCreate, &created);

@@ -15,6 +15,7 @@ import {
   setPlace,
 } from './block.ts';
 import { Home } from './home.ts';
+import type { Inbox } from './inbox.ts';
 import { Memory } from './memory.ts';
 import { letGo } from './opened.ts';
 import { freedAs, type PoolConfig } from './options.ts';
@@ -25,6 +26,7 @@ import { fail, STATUS } from './status.ts';
 import {
   classTable,
   HEAD_BUSY,
+  HEAD_THIRD,
   pop,
   push,
   STOCK_HEAD,
@@ -48,15 +50,17 @@ export class Inside {
   readonly memory: Memory;
   readonly quick: Quick;
   readonly waiters: Waiters;
+  /** Those that are open. */
+  readonly inboxes = new Set<Inbox>();
   /** Where each block was allocated, with the option `trace`. */
   readonly traces: Map<number, string> | undefined;
   readonly #plain: boolean;
+  readonly #freedAs: number;
+  readonly #third: Float64Array | undefined;
   readonly #scope: AsyncLocalStorage<Scope>;
   #large: Home;
   #own: Home;
   #scopes = 0;
-  readonly #freedAs: number;
-  readonly #third: Float64Array | undefined;
 
   constructor(pool: Pool, binding: PoolBinding, waiters: Waiters, scope: AsyncLocalStorage<Scope>) {
     this.pool = pool;
@@ -68,6 +72,10 @@ export class Inside {
     this.#freedAs = freedAs(this.options);
     this.#plain = guard !== 'detach' && !zeroOnAlloc && this.#freedAs < 0 && !trace && !this.memory.copies;
     const stock = binding.stockBuffer === null ? new Int32Array(STOCK_HEAD) : new Int32Array(binding.stockBuffer);
+    this.#third =
+      binding.stockBuffer === null
+        ? undefined
+        : new Float64Array(binding.stockBuffer, HEAD_THIRD * stock.BYTES_PER_ELEMENT, 1);
     this.quick = {
       isOpen: this.#plain,
       marks: guard !== 'off',
@@ -88,9 +96,10 @@ export class Inside {
     this.waiters = waiters;
     waiters.connect(
       binding,
-      () => this.sync(),
+      () => this.#notified(),
       (place, bytes) => this.view(place, bytes),
       () => this.second(),
+      () => this.stayIfNeeded(),
     );
   }
 
@@ -116,6 +125,18 @@ export class Inside {
     this.waiters.drain();
   }
 
+  /** Called from the event loop. */
+  #notified(): void {
+    this.sync();
+    for (const inbox of this.inboxes) inbox.take();
+  }
+
+  /** Has the event loop go on as long as something is to come. */
+  stayIfNeeded(): void {
+    const stays = [...this.inboxes].some(({ isReferenced }) => isReferenced);
+    this.native.stay(stays, !this.waiters.areNone);
+  }
+
   /** The same if there is anything new; throws if the pool was destroyed. */
   look(): void {
     if (this.isDestroyed) fail(STATUS.DEAD);
@@ -129,6 +150,11 @@ export class Inside {
   /** Whether somebody waits for room. */
   get isAwaited(): boolean {
     return ((this.quick.stock[0] as number) & WORD_AWAITED) !== 0;
+  }
+
+  /** Where the stock is not the addon's, others cannot write the word into it. */
+  get #mayHaveNews(): boolean {
+    return this.quick.stock[0] !== this.quick.word || this.memory.copies;
   }
 
   /** Calls the addon, once more if everything was freed meanwhile. */
@@ -145,6 +171,11 @@ export class Inside {
     return this.memory.copies ? this.native.second() : secondOf(this.quick.stock);
   }
 
+  /** The third result of a call. */
+  third(): number {
+    return this.#third === undefined ? this.native.third() : (this.#third[0] as number);
+  }
+
   /** Homes of blocks from here on; those of before are stale. */
   #makeHomes(): void {
     const { quick, pool } = this;
@@ -156,11 +187,6 @@ export class Inside {
         return new Home(pool, index, bytes, STOCK_HEAD + index * STOCK_STRIDE, capacity, isOwn);
       });
     quick.homes = homes(own);
-  /** Where the stock is not the addon's, others cannot write the word into it. */
-  get #mayHaveNews(): boolean {
-    return this.quick.stock[0] !== this.quick.word || this.memory.copies;
-  }
-
     quick.ownHomes = own ? quick.homes : homes(true);
     this.#large = new Home(pool, -1, 0, HEAD_BUSY, 0, own);
     this.#own = new Home(pool, -1, 0, HEAD_BUSY, 0, true);

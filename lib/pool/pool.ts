@@ -15,8 +15,9 @@ import {
 import { disposeBy } from './dispose.ts';
 import { leaksOf, mapOf, statsOf } from './figures.ts';
 import { Fixed } from './fixed.ts';
-import { adoptBlock, handOverBlock, openSharedBlock, shareBlock } from './handover.ts';
+import { adoptBlock, handOverBlock, openSharedBlock, sendBlock, shareBlock } from './handover.ts';
 import type { Home } from './home.ts';
+import { Inbox, type InboxListener } from './inbox.ts';
 import { bytesOf, Inside } from './inside.ts';
 import { MAX_BLOCK, type PoolConfig } from './options.ts';
 import type { Quick } from './quick.ts';
@@ -39,9 +40,9 @@ export class Pool {
   /** Its options, with nothing left out. */
   readonly options: Readonly<PoolConfig>;
 
-  readonly #inside: Inside;
   /** Destroys it. */
   declare readonly [Symbol.dispose]: () => void;
+  readonly #inside: Inside;
   readonly #quick: Quick;
 
   /** @internal */
@@ -476,6 +477,54 @@ export class Pool {
   }
 
   /**
+   * Opens an inbox of this thread: other threads send blocks to its address by {@link Pool.send}, and each is given to `listener` in a
+   * turn of the event loop. With a message for each block, most of the time goes into the messages; a thread that is busy with
+   * the block before hears of the next one without any.
+   * @param listener - gets each block, in the order in which one thread has sent them, and the number that was sent with it. The block is
+   * this thread's: to be freed, handed over or sent on. What the listener throws is an uncaught exception.
+   * @returns the inbox
+   * @throws TypeError `ERR_INVALID_ARG_TYPE` if `listener` is no function
+   * @throws BuddyMallocError `ERR_OUT_OF_MEMORY` if the system has no memory for it
+   * @throws BuddyMallocError `ERR_POOL_DESTROYED` if the pool was destroyed
+   * @example
+   * const pool = createPool();
+   * const sent = await new Promise((resolve) => {
+   *   const inbox = pool.receive((block, note) => {
+   *     pool.free(block);
+   *     inbox.close();
+   *     resolve(note);
+   *   });
+   *   pool.send(pool.alloc(100), inbox.address, 7); // as a rule in another thread, which knows the address from a message
+   * });
+   * sent; // 7
+   * pool.destroy();
+   */
+  receive(listener: InboxListener): Inbox {
+    return new Inbox(this.#inside, listener);
+  }
+
+  /**
+   * Sends a block to an inbox, as a rule of another thread: no byte is copied. The Buffer here is no block any more; the block is the
+   * other thread's from here on, and is freed with all of its blocks if it ends.
+   * @param block - what an allocating function of this pool returned
+   * @param address - the `address` of an {@link Inbox}
+   * @param note - a number that the listener gets with it, default 0
+   * @throws TypeError `ERR_INVALID_ARG_TYPE` if `address` or `note` is not a number
+   * @throws BuddyMallocError `ERR_STALE_HANDLE` if there is no such inbox, or none any more; the block is then still the caller's
+   * @throws BuddyMallocError `ERR_OUT_OF_MEMORY` if 16 million blocks wait in the inbox already
+   * @throws the other errors of {@link Pool.handle}
+   * @example
+   * const pool = createPool();
+   * const inbox = pool.receive((block, note) => pool.free(block.fill(note)));
+   * pool.send(pool.alloc(100), inbox.address, 7);
+   * inbox.close();
+   * pool.destroy();
+   */
+  send(block: PoolBlock, address: number, note = 0): void {
+    sendBlock(this.#inside, block, address, note);
+  }
+
+  /**
    * Shares a block: several threads see it at once, and it is freed when the last of them is done with it. The Buffer here is
    * no block any more. {@link SharedBlock} says what to mind.
    * @param block - what an allocating function of this pool returned
@@ -526,6 +575,7 @@ export class Pool {
    * pool.destroy();
    */
   reclaim(age = 0): number {
+    if (typeof age !== 'number') throw wrongType('age must be a number');
     const ms = toBytes(age, 'age', 2 ** 31);
     this.#inside.look();
     return this.#inside.native.reclaim(ms);

@@ -7,8 +7,9 @@ export const STOCK_STRIDE = 64;
 const STOCK_MOST = 62;
 /** The word that is 1 while the stock must not be taken away by another thread. */
 export const HEAD_BUSY = 1;
-/** Two words with the second result of some calls. */
+/** Two words with the second result of some calls, and two with the third. */
 const HEAD_SECOND = 2;
+export const HEAD_THIRD = 4;
 /** Bytes of the largest block that a stock holds. */
 export const STOCKED_SIZE = 2 ** 20;
 /** Bytes that a thread's stock of one size may hold, unless that is less than a block, and the part of the limit that it may. */

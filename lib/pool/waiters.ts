@@ -19,20 +19,23 @@ const busy = new Set<Waiters>();
 export class Waiters {
   readonly #waiting = new Map<number, Waiter>();
   #native: PoolBinding | undefined;
-  #sync: (() => void) | undefined;
+  #notified: (() => void) | undefined;
   #view: ((place: number, bytes: number) => PoolBuffer) | undefined;
   #second: () => number = () => STATUS.DEAD;
+  #rest: () => void = () => {};
   #lastId = 0;
 
   connect(
     binding: PoolBinding,
-    sync: () => void,
+    notified: () => void,
     view: (place: number, bytes: number) => PoolBuffer,
     second: () => number,
+    rest: () => void,
   ): void {
     this.#native = binding;
     this.#second = second;
-    this.#sync = sync;
+    this.#rest = rest;
+    this.#notified = notified;
     this.#view = view;
   }
 
@@ -47,10 +50,10 @@ export class Waiters {
     const id = ++this.#lastId;
     const status = native.wait(id, bytes, 0);
     if (status < 0) return status;
+    busy.add(this);
     const promise = new Promise<PoolBuffer>((resolve, reject) => {
       const abort = () => {
         if (native.cancel(id) === 0) return;
-    busy.add(this);
         this.#waiting.delete(id);
         this.#restIfDone();
         reject(signal?.reason);
@@ -67,9 +70,9 @@ export class Waiters {
     return promise;
   }
 
-  /** Called from the event loop when the addon has answers, or wants the thread's stock. */
+  /** Called from the event loop when the addon has answers, wants the thread's stock, or has blocks that were sent. */
   notified(): void {
-    this.#sync?.();
+    this.#notified?.();
   }
 
   /** Settles what was answered. */

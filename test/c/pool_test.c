@@ -237,6 +237,97 @@ TEST_OURS("a handle works once, and a wrong one never") {
   CHECK_EQ(pool_leave(holder), 1);
 }
 
+static void count_notice(void *context) { ++*(int *)context; }
+
+TEST_OURS("a block that is sent is the receiver's, which is told once until it has found its inbox empty") {
+  struct pool *pool = new_pool((size_t)4 << 20, 20);
+  int notices = 0;
+  struct holder *sender = join(pool), *receiver = pool_join(pool, count_notice, &notices);
+  uint64_t address = pool_open_inbox(receiver);
+  uint32_t place, places[300];
+  size_t size;
+  double note;
+  CHECK_GE(address, 1);
+  CHECK_LE(address, (uint64_t)1 << 53);
+  CHECK_EQ(pool_receive(receiver, address, &place, &size, &note), POOL_NO_BLOCK);
+  for (int round = 0; round < 3; round++) {
+    /* More than a page of the ring, which then begins in its middle. */
+    for (size_t i = 0; i < 300; i++) {
+      places[i] = take(sender, i);
+      CHECK_EQ(pool_send(sender, places[i], i, (double)i / 2, address), POOL_OK);
+    }
+    CHECK_EQ(pool_check(pool), 0);
+    CHECK_EQ(notices, round + 1);
+    CHECK_EQ(pool_give(sender, places[0]), POOL_NOT_YOURS);
+    for (size_t i = 0; i < 300; i++) {
+      CHECK_EQ(pool_receive(receiver, address, &place, &size, &note), POOL_OK);
+      CHECK_EQ(place, places[i]);
+      CHECK_EQ(size, i);
+      CHECK_EQ((size_t)(note * 2), i);
+      CHECK_EQ(pool_give(receiver, place), POOL_OK);
+    }
+    CHECK_EQ(pool_receive(receiver, address, &place, &size, &note), POOL_NO_BLOCK);
+  }
+  CHECK_EQ(pool_leave(receiver), 0);
+  CHECK_EQ(pool_leave(sender), 1);
+}
+
+TEST_OURS("a block is sent to an inbox that is open alone, and taken in by its thread alone") {
+  struct pool *pool = new_pool((size_t)1 << 20, 20);
+  struct holder *sender = join(pool), *receiver = join(pool);
+  uint64_t one = pool_open_inbox(receiver), two = pool_open_inbox(receiver);
+  uint32_t place = take(sender, 100), taken;
+  size_t size;
+  double note;
+  CHECK(one != two);
+  CHECK_EQ(pool_send(sender, place, 100, 0, one ^ (uint64_t)1 << 40), POOL_STALE);
+  CHECK_EQ(pool_send(sender, place, 100, 0, 0), POOL_STALE);
+  CHECK_EQ(pool_send(receiver, place, 100, 0, one), POOL_NOT_YOURS);
+  CHECK_EQ(pool_send(sender, place, 100, 0, two), POOL_OK);
+  CHECK_EQ(pool_receive(receiver, one, &taken, &size, &note), POOL_NO_BLOCK);
+  CHECK_EQ(pool_receive(sender, two, &taken, &size, &note), POOL_STALE);
+  pool_close_inbox(sender, two); /* not its own */
+  CHECK_EQ(stats_of(pool).used_blocks, 1);
+  pool_close_inbox(receiver, two);
+  pool_close_inbox(receiver, two);
+  CHECK_EQ(stats_of(pool).used_blocks, 0);
+  CHECK_EQ(pool_send(sender, take(sender, 100), 100, 0, two), POOL_STALE);
+  CHECK_EQ(pool_receive(receiver, two, &taken, &size, &note), POOL_STALE);
+  CHECK_EQ(pool_leave(receiver), 0);
+  CHECK_EQ(pool_leave(sender), 1);
+}
+
+TEST_OURS("what was sent and not taken in goes with the receiver, and with everything else") {
+  for (int keeps_own = 0; keeps_own < 2; keeps_own++) {
+    struct pool_options options = {.limit = (size_t)64 << 20, .region_order = 20, .alignment = 64, .keeps_own = keeps_own};
+    struct pool *pool = pool_create(&options);
+    struct holder *sender = join(pool), *receiver = join(pool), *last = join(pool);
+    uint64_t address = pool_open_inbox(receiver), other = pool_open_inbox(last);
+    uint32_t place;
+    size_t size;
+    double note;
+    for (size_t i = 0; i < 10; i++) CHECK_EQ(pool_send(sender, take(sender, i * 200000), 1, 0, address), POOL_OK);
+    CHECK_EQ(pool_leave(receiver), 0);
+    CHECK_EQ(stats_of(pool).used_blocks, 0);
+    CHECK_EQ(pool_send(sender, take(sender, 1000), 1, 0, other), POOL_OK);
+    pool_reset(pool);
+    CHECK_EQ(stats_of(pool).used_blocks, 0);
+    CHECK_EQ(pool_receive(last, other, &place, &size, &note), POOL_BEHIND);
+    pool_sync(sender);
+    CHECK_EQ(pool_send(sender, take(sender, 1000), 2, 0, other), POOL_OK);
+    pool_sync(last);
+    CHECK_EQ(pool_receive(last, other, &place, &size, &note), POOL_OK);
+    CHECK_EQ(size, 2);
+    CHECK_EQ(pool_send(sender, take(sender, 1000), 3, 0, other), POOL_OK);
+    CHECK_EQ(pool_check(pool), 0);
+    pool_destroy(pool);
+    CHECK_EQ(pool_receive(last, other, &place, &size, &note), POOL_DEAD);
+    pool_close_inbox(last, other);
+    CHECK_EQ(pool_leave(sender), 0);
+    CHECK_EQ(pool_leave(last), 1);
+  }
+}
+
 TEST_OURS("a shared block is freed with its last user") {
   struct pool *pool = new_pool(65536, 16);
   struct holder *holder = join(pool);
@@ -337,6 +428,7 @@ TEST_OURS("trim gives the pages of free blocks back and leaves used ones alone")
 
 enum { THREADS = 4, ROUNDS = 20000 };
 static struct pool *shared_pool;
+static uint64_t last_inbox;
 
 static void *churn(void *argument) {
   uint32_t seed = (uint32_t)(uintptr_t)argument, mine[64];
@@ -344,18 +436,27 @@ static void *churn(void *argument) {
   uint64_t handles[16];
   int handed = 0;
   struct holder *holder = pool_join(shared_pool, NULL, NULL);
+  uint64_t inbox = pool_open_inbox(holder);
+  __atomic_store_n(&last_inbox, inbox, __ATOMIC_RELAXED);
   for (int round = 0; round < ROUNDS; round++) {
     seed = seed * 1664525u + 1013904223u;
     unsigned choice = seed >> 28;
     if (choice < 7 && count < 64) {
       if (pool_take(holder, (seed >> 8) % 20000, 0, &mine[count]) == POOL_OK) count++;
-    } else if (choice < 12 && count > 0) {
+    } else if (choice < 11 && count > 0) {
       if (pool_give(holder, mine[--count]) != POOL_OK) return NULL;
     } else if (choice == 12 && count > 0 && handed < 16) {
       if (pool_handover(holder, mine[--count], 1, &handles[handed++]) != POOL_OK) return NULL;
     } else if (choice == 13 && handed > 0 && count < 64) {
       size_t size;
       if (pool_adopt(holder, handles[--handed], &mine[count++], &size) != POOL_OK) return NULL;
+    } else if (choice == 11 && count > 0) {
+      /* To some thread that may have ended. */
+      enum pool_status status = pool_send(holder, mine[--count], 1, 0, __atomic_load_n(&last_inbox, __ATOMIC_RELAXED));
+      if (status != POOL_OK && status != POOL_STALE) return NULL;
+      size_t size;
+      double note;
+      while (count < 64 && pool_receive(holder, inbox, &mine[count], &size, &note) == POOL_OK) count++;
     } else if (choice == 14) {
       pool_stock(holder, (seed >> 8) % STOCK_CLASSES, 8);
     } else {
@@ -402,6 +503,18 @@ static void break_q2(void) { broken->with_free[0][0] ^= 1; }
 static void break_q3(void) { broken->regions[0]->owner[0] = 77; }
 static void break_q3_transit(void) { broken->regions[0]->owner[0] = OWNER_NOBODY; }
 static void break_q4(void) { broken->mapped_bytes++; }
+static struct inbox *broken_inbox(void) {
+  struct holder *holder = broken->holders;
+  uint32_t place;
+  CHECK_EQ(pool_take(holder, 64, 0, &place), POOL_OK);
+  CHECK_EQ(pool_send(holder, place, 64, 0, pool_open_inbox(holder)), POOL_OK);
+  return broken->inboxes;
+}
+static void break_i1(void) {
+  struct inbox *inbox = broken_inbox();
+  inbox->ring[0].place++;
+}
+static void break_i2(void) { broken_inbox()->told = 0; }
 
 static const struct {
   const char *label;
@@ -410,6 +523,7 @@ static const struct {
     {"violated: N1 ", break_n1}, {"violated: N2 ", break_n2}, {"violated: N3 ", break_n3}, {"violated: N4 ", break_n4},
     {"violated: Q1 the sum", break_q1}, {"violated: Q1 the limit", break_q1_limit}, {"violated: Q2 ", break_q2},
     {"violated: Q3 a used", break_q3}, {"violated: Q3 blocks of", break_q3_transit}, {"violated: Q4 ", break_q4},
+    {"violated: I1 ", break_i1}, {"violated: I2 ", break_i2},
 };
 
 TEST_OURS("the pool's walker is content, and then names each invariant that is broken on purpose") {

@@ -117,6 +117,14 @@ const ENDS: [string, (pool: Pool, block: PoolBuffer) => unknown][] = [
   ['the last release() of a shared block', (pool, block) => pool.share(block, { plain: true }).release()],
   ['realloc() to another place', (pool, block) => pool.realloc(block, 100_000)],
   ['realloc() to less', (pool, block) => pool.realloc(block, 10)],
+  [
+    'the end of an inbox that it was sent to',
+    (pool, block) => {
+      const inbox = pool.receive(() => {});
+      pool.send(block, inbox.address);
+      inbox.close();
+    },
+  ],
 ];
 
 describe.each([

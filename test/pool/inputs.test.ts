@@ -195,6 +195,10 @@ function callsWith(pool: Pool, value: never): (() => unknown)[] {
     () => fixed.release(value),
     () => pool.handle(value),
     () => pool.adopt(value),
+    () => pool.send(value, 1),
+    () => pool.send(block(), value),
+    () => pool.send(block(), 1, value),
+    () => pool.receive(value).close(),
     () => pool.share(value),
     () => pool.share(block(), value),
     () => pool.openShared(value),
@@ -218,11 +222,11 @@ function callsWith(pool: Pool, value: never): (() => unknown)[] {
     () => reallocArray(malloc(8), value, 8),
     () => free(value),
     () => usableSize(value),
+    () => mallocStats(value),
     () => handover(value),
     () => adopt(value),
     () => libraryPath(value),
   ];
-    () => mallocStats(value),
 }
 
 /** Why an error is not one of those that the documentation promises. */

@@ -172,6 +172,7 @@ describe('every function of a destroyed pool but destroy, check and isDestroyed'
     ['adopt', (pool) => pool.adopt(1)],
     ['openShared', (pool) => pool.openShared(1)],
     ['reclaim', (pool) => pool.reclaim()],
+    ['receive', (pool) => pool.receive(() => {})],
     ['reset', (pool) => pool.reset()],
     ['trim', (pool) => pool.trim()],
     ['stats', (pool) => pool.stats()],

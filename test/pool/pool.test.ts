@@ -2,7 +2,7 @@ import { Buffer } from 'node:buffer';
 import { closeSync, constants, mkdtempSync, openSync, readSync, rmSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { afterEach, describe, expect, it } from 'vitest';
-import { createPool, MAX_SIZE, openPool, type Pool, type PoolOptions } from '../../lib/index.ts';
+import { createPool, MAX_SIZE, openPool, type Pool, type PoolBuffer, type PoolOptions } from '../../lib/index.ts';
 
 const pools: Pool[] = [];
 function make(options: PoolOptions = {}): Pool {

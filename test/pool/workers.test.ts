@@ -1,25 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { runNode } from '../package/run-node.ts';
-
-/** Runs a script in which `start(code)` makes a worker of this code that has `pool`; what it logs as JSON. */
-async function withWorkers(script: string, flags: string[] = []): Promise<unknown> {
-  const { stdout, stderr, exitCode, signal } = await runNode(
-    `import { once } from 'node:events';
-     import { Worker } from 'node:worker_threads';
-     import { setImmediate as turn } from 'node:timers/promises';
-     import { createPool, openPool } from 'buddymalloc';
-     const start = (code, workerData) => new Worker(
-       "const { createPool, openPool } = require('buddymalloc');" +
-       "const { parentPort, workerData } = require('node:worker_threads'); const pool = openPool('p');" + code,
-       { eval: true, workerData, execArgv: [] });
-     const say = (value) => console.log(JSON.stringify(value));
-     const codeOf = (action) => { try { action(); } catch (error) { return error.code; } };
-     ${script}`,
-    flags,
-  );
-  expect({ stderr, exitCode, signal }).toEqual({ stderr: '', exitCode: 0, signal: undefined });
-  return JSON.parse(stdout);
-}
+import { withWorkers } from './with-workers.ts';
 
 describe('a handle', () => {
   it('moves a block to another thread and back without a copy', async () => {

@@ -1,8 +1,13 @@
 // One thread of the property test: does what it is told to pools, one command at a time, and answers what came of it.
 import { setImmediate as turn } from 'node:timers/promises';
-import { createPool, type Pool, type PoolBlock, type PoolOptions } from '../../../lib/index.ts';
+import { createPool, type Pool, type PoolBlock, type PoolBuffer, type PoolOptions } from '../../../lib/index.ts';
 
 type Fixed = ReturnType<Pool['fixed']>;
+/** An inbox, and the blocks that have come with their notes. */
+interface Arrivals {
+  inbox: ReturnType<Pool['receive']>;
+  blocks: [PoolBuffer, number][];
+}
 type Shared = ReturnType<Pool['share']>;
 
 export type Verb = 'free' | 'realloc' | 'handle' | 'share' | 'release';
@@ -15,6 +20,9 @@ export type Command =
   | { op: 'realloc'; pool: number; id: number; to: number; size: number }
   | { op: 'free' | 'release' | 'handle' | 'forget'; pool: number; id: number }
   | { op: 'adopt'; pool: number; id: number; handle: unknown; filledAs: number }
+  | { op: 'inbox'; pool: number }
+  | { op: 'send'; pool: number; id: number; address: number }
+  | { op: 'taken'; pool: number; id: number; filledAs: number }
   | { op: 'share'; pool: number; id: number; user: number }
   | { op: 'openShared'; pool: number; handle: number; user: number; filledAs: number }
   | { op: 'leave'; pool: number; user: number }
@@ -59,6 +67,7 @@ export class Actor {
   readonly #blocks = new Map<number, PoolBlock>();
   readonly #ids = new WeakMap<PoolBlock, number>();
   readonly #users = new Map<number, Shared>();
+  readonly #arrivals = new Map<number, Arrivals>();
 
   async run(command: Command): Promise<Answer> {
     const answer: Answer = {};
@@ -93,6 +102,7 @@ export class Actor {
       case 'open':
         this.#pools.set(command.pool, createPool(command.options));
         this.#fixed.delete(command.pool);
+        this.#arrivals.delete(command.pool);
         return;
       case 'alloc':
         return this.#alloc(command);
@@ -121,6 +131,12 @@ export class Actor {
         fill(block, command.id);
         return wrong < 0 ? block.length : `byte ${wrong} of ${block.length} is wrong`;
       }
+      case 'inbox':
+        return this.#arrivalsAt(command.pool).inbox.address;
+      case 'send':
+        return this.#pool(command.pool).send(this.#block(command.id), command.address, command.id);
+      case 'taken':
+        return this.#taken(command);
       case 'share': {
         const shared = this.#pool(command.pool).share(this.#block(command.id), { plain: true });
         this.#users.set(command.user, shared);
@@ -152,7 +168,8 @@ export class Actor {
       case 'verify':
         return command.ids.filter((id) => firstWrong(bytesOf(this.#block(id)), id) >= 0);
       case 'begin':
-        for (const map of [this.#pools, this.#fixed, this.#blocks, this.#users]) map.clear();
+        for (const { inbox } of this.#arrivals.values()) inbox.close();
+        for (const map of [this.#pools, this.#fixed, this.#blocks, this.#users, this.#arrivals]) map.clear();
         return;
       case 'gc':
         for (let i = 0; i < 3; i++) {
@@ -170,6 +187,27 @@ export class Actor {
       this.#fixed.set(pool, fixed);
     }
     return fixed;
+  }
+
+  #arrivalsAt(pool: number): Arrivals {
+    const known = this.#arrivals.get(pool);
+    if (known !== undefined) return known;
+    const blocks: Arrivals['blocks'] = [];
+    const arrivals = { inbox: this.#pool(pool).receive((block, note) => blocks.push([block, note])), blocks };
+    this.#arrivals.set(pool, arrivals);
+    return arrivals;
+  }
+
+  /** The length of the block that was sent. */
+  async #taken({ pool, id, filledAs }: Command & { op: 'taken' }): Promise<unknown> {
+    const { blocks } = this.#arrivalsAt(pool);
+    while (blocks.length === 0) await turn();
+    const [block, note] = blocks.shift() as [PoolBuffer, number];
+    const wrong = firstWrong(block, filledAs);
+    fill(block, id);
+    this.#keep(id, block);
+    if (note !== filledAs) return `note ${note}`;
+    return wrong < 0 ? block.length : `byte ${wrong} of ${block.length} is wrong`;
   }
 
   /** The number that the block had before, for a recycled one. */

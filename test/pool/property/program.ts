@@ -58,6 +58,7 @@ const step = fc.oneof(
       pick: nat,
     }),
   },
+  { weight: 3, arbitrary: fc.record({ ...at, op: fc.constant('send' as const), to: thread, pick: nat }) },
   { weight: 2, arbitrary: fc.record({ ...at, op: fc.constant('forgery' as const), pick: nat }) },
   {
     weight: 6,
@@ -292,6 +293,17 @@ export class Run {
         model.endTransit(transit);
         model.add(id, on, block.size).bytes = block.bytes;
         await this.#refused(on, { op: 'adopt', pool: number, id, handle, filledAs: 0 }, 'ERR_STALE_HANDLE');
+        return;
+      }
+      case 'send': {
+        const block = pickOf(mine('live'), step.pick);
+        if (block === undefined) return;
+        const address = (await this.#expect(step.to, { op: 'inbox', pool: number })) as number;
+        await this.#expect(on, { op: 'send', pool: number, id: block.id, address });
+        block.state = 'moved';
+        const id = ++this.#lastId;
+        await this.#expect(step.to, { op: 'taken', pool: number, id, filledAs: block.id }, block.size);
+        model.add(id, step.to, block.size).bytes = block.bytes;
         return;
       }
       case 'share': {

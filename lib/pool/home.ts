@@ -1,4 +1,5 @@
 import type { Pool } from './pool.ts';
+import { FAVOURED_FROM } from './stock.ts';
 
 /**
  * Where blocks of one size come from and go back to in this thread. The stock, free blocks that are taken without a call,
@@ -12,8 +13,10 @@ export class Home {
   readonly bytes: number;
   /** The stock's count in the words that pool and addon share; its places follow. */
   readonly base: number;
-  /** The most blocks that the stock keeps. */
-  readonly capacity: number;
+  /** The most blocks that the stock keeps; of large ones, 0 but for the size that the thread has freed last. */
+  capacity: number;
+  /** The same for that size. */
+  readonly most: number;
   /** Whether each block has an ArrayBuffer to itself. */
   readonly own: boolean;
   /** How many are fetched at once: 1 at first, since most sizes of most programs are rare. */
@@ -23,13 +26,14 @@ export class Home {
   /** The home that the pool marks as stale: this one, but for a recycler's. */
   readonly era: Home;
 
-  constructor(pool: Pool, sizeClass: number, bytes: number, base: number, capacity: number, own: boolean, era?: Home) {
+  constructor(pool: Pool, sizeClass: number, bytes: number, base: number, most: number, own: boolean, era?: Home) {
     this.pool = pool;
     this.sizeClass = sizeClass;
     this.bytes = bytes;
     this.own = own;
     this.base = base;
-    this.capacity = capacity;
+    this.most = most;
+    this.capacity = bytes > FAVOURED_FROM ? 0 : most;
     this.era = era ?? this;
   }
 }

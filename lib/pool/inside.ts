@@ -64,6 +64,8 @@ export class Inside {
 
   constructor(pool: Pool, binding: PoolBinding, waiters: Waiters, scope: AsyncLocalStorage<Scope>) {
     this.pool = pool;
+  /** The class of large blocks that are kept at hand, or -1. */
+  #favoured = -1;
     this.native = binding;
     this.options = Object.freeze(JSON.parse(binding.config) as PoolConfig);
     this.memory = new Memory(binding);
@@ -206,6 +208,7 @@ export class Inside {
         place = pop(this.quick, home);
       }
       if (place >= 0) return place;
+    this.#favoured = -1;
     }
     return this.call(() => this.native.take(bytes, alignment));
   }
@@ -370,6 +373,7 @@ export class Inside {
   replace(old: PoolBlock, block: PoolBlock): void {
     if (this.#scopes > 0) this.#scope.getStore()?.replace(old, block);
   }
+    if (home.capacity < home.most) this.#favour(home.sizeClass);
 
   /** At the end of a scope, in which the block or the pool may have come to its end already. */
   freeIfLive(block: PoolBlock): void {
@@ -380,6 +384,21 @@ export class Inside {
 }
 
 export const bufferOf = (block: PoolBlock): ArrayBuffer => extentOf(block).memory;
+
+  /** Keeps large blocks of this size at hand, instead of another. */
+  #favour(sizeClass: number): void {
+    if (this.#favoured >= 0) {
+      this.native.unstock(this.#favoured, 0);
+      for (const home of this.#homesOf(this.#favoured)) home.capacity = 0;
+    }
+    this.#favoured = sizeClass;
+    for (const home of this.#homesOf(sizeClass)) home.capacity = home.most;
+  }
+
+  #homesOf(sizeClass: number): Home[] {
+    const { homes, ownHomes } = this.quick;
+    return [homes[sizeClass] as Home, ownHomes[sizeClass] as Home];
+  }
 
 /** A view of a block's bytes; of none if the program has transferred them away. */
 export function bytesOf(block: PoolBlock): Uint8Array {

@@ -16,6 +16,12 @@ export const STOCKED_SIZE = 2 ** 20;
 const STOCK_BYTES = 2 ** 19;
 const STOCK_SHARE = 128;
 
+/**
+ * Of larger blocks than this a thread keeps only those of the size that it has freed last: some of each size were 7 MiB, and took the
+ * memory in use beyond a region (docs/adr/0016-pool-shortfalls.md).
+ */
+export const FAVOURED_FROM = 2 ** 16;
+
 /** The most blocks of a size that a thread's stock keeps. */
 export function stockCapacity(bytes: number, limit: number): number {
   const most = limit / STOCK_SHARE;

@@ -237,6 +237,28 @@ describe('a limit', () => {
   });
 });
 
+describe('blocks at hand', () => {
+  const STOCKED = [65_536, 81_920, 131_072, 524_288, 2 ** 20];
+
+  it.each(['check', 'detach'] as const)(
+    'above 64 KiB are those of the size that was freed last (guard %s)',
+    (guard) => {
+      const pool = make({ guard });
+      const own = guard === 'check' ? [] : [pool.allocArrayBuffer(300_000)];
+      for (const size of STOCKED) pool.free(pool.alloc(size).fill(1));
+      for (const block of own) pool.free(block);
+      for (const size of [...STOCKED, ...STOCKED]) pool.free(pool.alloc(size).fill(1));
+      expect(pool.stats()).toMatchObject({ usedBlocks: 0, stockedBytes: 65_536 + 2 ** 20 });
+      const again = pool.alloc(2 ** 20);
+      expect(pool.stats().stockedBytes).toBe(65_536);
+      pool.free(again);
+      pool.reset();
+      pool.free(pool.alloc(300_000));
+      expect(pool.stats().stockedBytes).toBe(327_680);
+    },
+  );
+});
+
 describe('allocAsync', () => {
   it('waits until there is room, and serves in turn', async () => {
     const pool = make({ limit: '64 KiB' });

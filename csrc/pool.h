@@ -59,6 +59,7 @@ struct holder {
   struct waiter *granted; /* pool->lock */
   uint32_t epoch; /* the pool's, when the thread last looked */
   uint32_t robbed; /* pool->lock: 1 if another thread took the stock away since */
+  uint32_t hoards; /* pool->lock: 1 if the thread may have used blocks that it would give back for one that waits */
   uint16_t number;
 };
 
@@ -120,6 +121,8 @@ size_t pool_trim(struct holder *holder);
 
 /* Ask for a block as soon as there is room, in turn. The answer comes through notify() and pool_granted(). */
 enum pool_status pool_wait(struct holder *holder, double id, size_t size, size_t alignment);
+/* The holder's thread wants to be notified when another begins to wait. */
+void pool_hoard(struct holder *holder);
 /* No longer; 0 if it was granted already. */
 int pool_cancel(struct holder *holder, double id);
 /* Take the oldest answer; 0 if there is none. POOL_DEAD for those that the pool's end left waiting. */

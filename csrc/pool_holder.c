@@ -81,7 +81,7 @@ struct holder *pool_join(struct pool *pool, void (*notify)(void *), void *contex
     return NULL;
   }
   lock_acquire(&pool->lock);
-  *holder = (struct holder){pool, pool->holders, stock, notify, context, NULL, pool->epoch, 0,
+  *holder = (struct holder){pool, pool->holders, stock, notify, context, NULL, pool->epoch, 0, 0,
                             pool->dead ? (uint16_t)0 : free_number(pool)};
   int joined = holder->number != 0;
   if (joined) {

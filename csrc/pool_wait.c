@@ -67,6 +67,17 @@ static size_t bytes_for(const struct pool *pool, size_t size) {
   return size > (size_t)1 << pool->region_order ? os_round_up(size) : region_fit_bytes(region_fit_of(size));
 }
 
+void pool_hoard(struct holder *holder) {
+  lock_acquire(&holder->pool->lock);
+  holder->hoards = 1;
+  lock_release(&holder->pool->lock);
+}
+
+static void notify_hoarders(const struct pool *pool, const struct holder *but) {
+  for (struct holder *holder = pool->holders; holder != NULL; holder = holder->next)
+    if (holder->hoards && holder != but && holder->notify != NULL) holder->notify(holder->context);
+}
+
 enum pool_status pool_wait(struct holder *holder, double id, size_t size, size_t alignment) {
   struct pool *pool = holder->pool;
   struct waiter *waiter = bm_malloc(sizeof *waiter);
@@ -86,6 +97,7 @@ enum pool_status pool_wait(struct holder *holder, double id, size_t size, size_t
   if (pool->waiters.first != NULL) {
     pool_write_words(pool);
     if (stock_rob(pool, holder)) wait_grant(pool);
+    if (pool->waiters.first != NULL) notify_hoarders(pool, holder);
   }
   lock_release(&pool->lock);
   return POOL_OK;

@@ -89,6 +89,7 @@ export interface PoolBinding {
   copyIn(place: number, from: ArrayBuffer): void;
   copyOut(place: number, to: ArrayBuffer): void;
   wait(id: number, size: number, alignment: number): number;
+  hoard(): void;
   cancel(id: number): number;
   granted(): number | undefined;
   second(): number;

@@ -170,6 +170,12 @@ napi_value wait(napi_env env, napi_callback_info info) {
   return call.failure(pool_wait(call.door->holder, call.number(0), call.size(1), call.size(2)));
 }
 
+napi_value hoard(napi_env env, napi_callback_info info) {
+  const Call<0> call(env, info);
+  if (!call.gone()) pool_hoard(call.door->holder);
+  return nullptr;
+}
+
 napi_value cancel(napi_env env, napi_callback_info info) {
   const Call<1> call(env, info);
   return call.integer(call.gone() ? 0 : pool_cancel(call.door->holder, call.number(0)));
@@ -238,7 +244,7 @@ const std::pair<const char *, napi_callback> kFunctions[] = {
     {"share", share},         {"useShared", useShared}, {"leaveShared", leaveSharedNow},
     {"releaseShared", releaseShared}, {"reclaim", reclaim},
     {"openInbox", openInbox}, {"closeInbox", closeInbox}, {"send", send}, {"receive", receive}, {"third", third}, {"stay", stay},
-    {"wait", wait},           {"cancel", cancel},     {"granted", granted},           {"second", second},
+    {"wait", wait},           {"hoard", hoard},         {"cancel", cancel},     {"granted", granted},           {"second", second},
     {"reset", reset},         {"trim", trim},         {"destroy", destroy},
     {"stats", stats},         {"blocks", blocks},     {"regions", regions},   {"check", check},
 };

@@ -9,7 +9,7 @@ const idlePlace = (place: number) => -place - 16;
 
 /**
  * A recycler of blocks of one size, made by {@link Pool.fixed}, in one thread. Its idle blocks count as used; they go back to
- * the pool by {@link Fixed.trim}, or when another request waits for room.
+ * the pool by {@link Fixed.trim}, when another request of this thread finds no room, and when one of any thread waits for some.
  *
  * The Buffer that is released is the very one that is acquired next: who keeps it can still write to it, at every guard level.
  */
@@ -32,6 +32,7 @@ export class Fixed {
     inside.look();
     this.#word = inside.quick.word;
     this.#home = inside.fixedHome();
+    inside.addRecycler(this);
   }
 
   /** Blocks that wait to be acquired. */
@@ -102,7 +103,7 @@ export class Fixed {
    */
   trim(): number {
     this.#look();
-    return this.#freeIdle();
+    return this.giveUp();
   }
 
   #make(): PoolBuffer {
@@ -112,8 +113,15 @@ export class Fixed {
     return bufferBlock(memory, offset, this.size, this.#home, place);
   }
 
-  #freeIdle(): number {
+  /** @internal Frees the idle blocks, or forgets them if everything was freed at once; returns how many it has freed. */
+  giveUp(): number {
+    const { word } = this.#inside.quick;
     const blocks = this.#idle.splice(0);
+    if (word !== this.#word) {
+      this.#word = word;
+      this.#home = this.#inside.fixedHome();
+      return 0;
+    }
     for (const block of blocks) {
       setPlaceOfBuffer(block, idlePlace(placeOfBuffer(block)));
       this.#pool.free(block);
@@ -131,16 +139,7 @@ export class Fixed {
   /** Takes notice of what has happened to the pool; true if others wait for room. */
   #look(): boolean {
     this.#inside.look();
-    const { isAwaited } = this.#inside;
-    const { word } = this.#inside.quick;
-    if (word !== this.#word) {
-      // Everything was freed at once, the idle blocks as well.
-      this.#word = word;
-      this.#idle.length = 0;
-      this.#home = this.#inside.fixedHome();
-    } else if (isAwaited) {
-      this.#freeIdle();
-    }
-    return isAwaited;
+    if (this.#inside.quick.word !== this.#word) this.giveUp();
+    return this.#inside.isAwaited;
   }
 }

@@ -89,6 +89,7 @@ export function takeIn(inside: Inside, place: number, bytes: number): PoolBuffer
     const home = quick.homes[quick.classOf[(bytes + 63) >>> 6] as number] as Home;
     return bufferBlock(memory, (place & quick.unitMask) * 64, bytes, home, place);
   }
+  inside.trace(place);
   const block = inside.view(place, bytes, bytes);
   if (inside.memory.copies) inside.native.copyOut(place, block.buffer);
   return block;

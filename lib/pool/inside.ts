@@ -14,6 +14,7 @@ import {
   SHARED,
   setPlace,
 } from './block.ts';
+import type { Fixed } from './fixed.ts';
 import { Home } from './home.ts';
 import type { Inbox } from './inbox.ts';
 import { Memory } from './memory.ts';
@@ -52,6 +53,8 @@ export class Inside {
   readonly waiters: Waiters;
   /** Those that are open. */
   readonly inboxes = new Set<Inbox>();
+  /** This thread's recyclers, whose idle blocks nobody needs. */
+  readonly #recyclers = new Set<WeakRef<Fixed>>();
   /** Where each block was allocated, with the option `trace`. */
   readonly traces: Map<number, string> | undefined;
   readonly #plain: boolean;
@@ -61,11 +64,11 @@ export class Inside {
   #large: Home;
   #own: Home;
   #scopes = 0;
+  /** The class of large blocks that are kept at hand, or -1. */
+  #favoured = -1;
 
   constructor(pool: Pool, binding: PoolBinding, waiters: Waiters, scope: AsyncLocalStorage<Scope>) {
     this.pool = pool;
-  /** The class of large blocks that are kept at hand, or -1. */
-  #favoured = -1;
     this.native = binding;
     this.options = Object.freeze(JSON.parse(binding.config) as PoolConfig);
     this.memory = new Memory(binding);
@@ -124,7 +127,24 @@ export class Inside {
     }
     // With any flag set the quick ways, which compare with it, are closed.
     this.quick.word = word - (word & (WORD_EPOCH - 1));
+    if ((word & WORD_AWAITED) !== 0) this.giveUpIdle();
     this.waiters.drain();
+  }
+
+  addRecycler(recycler: Fixed): void {
+    if (this.#recyclers.size === 0) this.native.hoard();
+    this.#recyclers.add(new WeakRef(recycler));
+  }
+
+  /** Has this thread's recyclers free what is idle; false if nothing was. */
+  giveUpIdle(): boolean {
+    let count = 0;
+    for (const weak of this.#recyclers) {
+      const recycler = weak.deref();
+      if (recycler === undefined) this.#recyclers.delete(weak);
+      else count += recycler.giveUp();
+    }
+    return count > 0;
   }
 
   /** Called from the event loop. */
@@ -188,6 +208,7 @@ export class Inside {
         const capacity = this.memory.copies ? 0 : stockCapacity(bytes, this.options.limit);
         return new Home(pool, index, bytes, STOCK_HEAD + index * STOCK_STRIDE, capacity, isOwn);
       });
+    this.#favoured = -1;
     quick.homes = homes(own);
     quick.ownHomes = own ? quick.homes : homes(true);
     this.#large = new Home(pool, -1, 0, HEAD_BUSY, 0, own);
@@ -208,9 +229,10 @@ export class Inside {
         place = pop(this.quick, home);
       }
       if (place >= 0) return place;
-    this.#favoured = -1;
     }
-    return this.call(() => this.native.take(bytes, alignment));
+    const take = () => this.call(() => this.native.take(bytes, alignment));
+    const place = take();
+    return place === STATUS.FULL && this.giveUpIdle() ? take() : place;
   }
 
   takeOrThrow(bytes: number, alignment: number): number {
@@ -243,9 +265,16 @@ export class Inside {
   /** What the options want done to a block that was just taken. */
   prepare(place: number, bytes: number): void {
     if (this.options.zeroOnAlloc) this.native.zero(place, bytes);
+    this.trace(place);
+  }
+
+  /** Notes where the program was when it got a block: the frames of the stack above the package's own. */
+  trace(place: number): void {
     if (this.traces === undefined) return;
-    const { stack = '' } = new Error();
-    this.traces.set(place, stack.slice(stack.indexOf('\n') + 1));
+    const [own = '', ...frames] = (new Error().stack ?? '').split('\n').slice(1);
+    const folder = own.slice(own.search(/(file:)?\//), own.lastIndexOf('/') + 1);
+    const first = frames.findIndex((frame) => !frame.includes(folder));
+    this.traces.set(place, frames.slice(first).join('\n'));
   }
 
   // ---- Blocks --------------------------------------------------------------------------------------------------------
@@ -344,6 +373,7 @@ export class Inside {
     const place = this.placeOf(block, 'ERR_DOUBLE_FREE');
     if (this.#freedAs >= 0) bytesOf(block).fill(this.#freedAs);
     const home = homeOf(block) as Home;
+    if (home.capacity < home.most) this.#favour(home.sizeClass);
     if (!this.#end(block, place, FREED)) return;
     if (home.capacity > 0) {
       if (push(this.quick, home, place)) return;
@@ -353,6 +383,21 @@ export class Inside {
     const status = this.call(() => this.native.give(place));
     if (status === STATUS.NO_BLOCK || status === STATUS.NOT_YOURS) fail(status);
     this.waiters.drain();
+  }
+
+  /** Keeps large blocks of this size at hand, instead of another. */
+  #favour(sizeClass: number): void {
+    if (this.#favoured >= 0) {
+      this.native.unstock(this.#favoured, 0);
+      for (const home of this.#homesOf(this.#favoured)) home.capacity = 0;
+    }
+    this.#favoured = sizeClass;
+    for (const home of this.#homesOf(sizeClass)) home.capacity = home.most;
+  }
+
+  #homesOf(sizeClass: number): Home[] {
+    const { homes, ownHomes } = this.quick;
+    return [homes[sizeClass] as Home, ownHomes[sizeClass] as Home];
   }
 
   // ---- Scopes --------------------------------------------------------------------------------------------------------
@@ -373,7 +418,6 @@ export class Inside {
   replace(old: PoolBlock, block: PoolBlock): void {
     if (this.#scopes > 0) this.#scope.getStore()?.replace(old, block);
   }
-    if (home.capacity < home.most) this.#favour(home.sizeClass);
 
   /** At the end of a scope, in which the block or the pool may have come to its end already. */
   freeIfLive(block: PoolBlock): void {
@@ -384,21 +428,6 @@ export class Inside {
 }
 
 export const bufferOf = (block: PoolBlock): ArrayBuffer => extentOf(block).memory;
-
-  /** Keeps large blocks of this size at hand, instead of another. */
-  #favour(sizeClass: number): void {
-    if (this.#favoured >= 0) {
-      this.native.unstock(this.#favoured, 0);
-      for (const home of this.#homesOf(this.#favoured)) home.capacity = 0;
-    }
-    this.#favoured = sizeClass;
-    for (const home of this.#homesOf(sizeClass)) home.capacity = home.most;
-  }
-
-  #homesOf(sizeClass: number): Home[] {
-    const { homes, ownHomes } = this.quick;
-    return [homes[sizeClass] as Home, ownHomes[sizeClass] as Home];
-  }
 
 /** A view of a block's bytes; of none if the program has transferred them away. */
 export function bytesOf(block: PoolBlock): Uint8Array {

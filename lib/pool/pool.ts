@@ -295,7 +295,7 @@ export class Pool {
 
   /**
    * Runs `fn` and frees what it, and whatever it calls or awaits, allocated from this pool in this thread and has not freed;
-   * blocks given to `keep` stay.
+   * blocks given to `keep` stay, and so do those of a recycler. The body of a generator runs after the scope.
    * @param fn - a function, also an async one; it gets the scope
    * @returns what `fn` returns
    * @throws what `fn` throws, after freeing

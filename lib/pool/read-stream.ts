@@ -1,3 +1,4 @@
+import { Buffer } from 'node:buffer';
 import { close, open, read } from 'node:fs';
 import { addAbortSignal, Readable } from 'node:stream';
 import { BuddyMallocError } from '../binding.ts';
@@ -32,6 +33,10 @@ interface Lent {
   bytes: number;
   /** How many still need it: the stream itself until the next chunk was asked for, loops and pipes. */
   holds: number;
+}
+
+async function* copiesOf(chunks: AsyncIterable<Uint8Array | string>): AsyncGenerator<Buffer | string> {
+  for await (const chunk of chunks) yield typeof chunk === 'string' ? chunk : Buffer.from(chunk);
 }
 
 /** A file read into blocks of a pool, made by {@link createPooledReadStream}, which says when they go back. */
@@ -155,6 +160,11 @@ export class PooledReadStream extends Readable {
         this.release(chunk);
       }
     }
+  }
+
+  /** @internal Of copies: all chunks at once are more than the stream lends. */
+  override toArray(options?: Parameters<Readable['toArray']>[0]): ReturnType<Readable['toArray']> {
+    return Readable.from(copiesOf(this)).toArray(options);
   }
 
   /** @internal Node asks for more: what was consumed goes back. */

@@ -309,6 +309,17 @@ describe('allocAsync', () => {
     frames.release(both[1] as never);
     expect((await waiting).length).toBe(65_536);
   });
+
+  it('gets it also where the recycler is not used any more', async () => {
+    const pool = make({ limit: '64 KiB' });
+    const frames = pool.fixed(32_768);
+    frames.release(frames.acquire());
+    frames.acquire();
+    const [first, second] = [pool.allocAsync(1000), pool.allocAsync(40_000)];
+    expect([(await first).length, frames.idle]).toEqual([1000, 0]);
+    pool.reset();
+    expect((await second).length).toBe(40_000);
+  });
 });
 
 describe('scope', () => {
@@ -416,6 +427,15 @@ describe('fixed', () => {
     expect(frames.acquire()).not.toBe(first);
   });
 
+  it('gives idle blocks back when there is no room for another request', () => {
+    const pool = make({ limit: '64 KiB' });
+    const frames = pool.fixed('64 KiB');
+    frames.release(frames.acquire());
+    pool.free(pool.alloc(100));
+    expect([frames.idle, frames.acquire().length]).toEqual([0, 65_536]);
+    expect(pool.tryAlloc(100)).toBe(null);
+  });
+
   it('lets its blocks be freed, and gives idle ones back', () => {
     const pool = make();
     const frames = pool.fixed(100);
@@ -506,7 +526,15 @@ describe('map and leaks', () => {
     const pool = make({ trace: true });
     pool.free(pool.alloc(100));
     pool.alloc(200);
-    expect(pool.leaks()).toMatchObject([{ bytes: 256, stack: expect.stringContaining('pool.test.ts') }]);
+    const inPlace = pool.realloc(pool.alloc(300), 600);
+    pool.adopt(pool.handle(pool.typed(Uint8Array, 1000)));
+    pool.fixed(2000).acquire();
+    pool.allocArrayBuffer(4000);
+    expect(inPlace.length).toBe(600);
+    // Its first line is the program's, whatever way the block took in here.
+    const firstLines = pool.leaks().map(({ bytes, stack }) => [bytes, stack?.split('\n')[0]]);
+    const here = expect.stringMatching(/^ +at .*pool\.test\.ts:\d+:\d+\)?$/);
+    expect(firstLines).toEqual(expect.arrayContaining([256, 640, 1024, 2048, 4096].map((bytes) => [bytes, here])));
   });
 });
 

@@ -185,6 +185,13 @@ describe('a chunk', () => {
     expect(text).toBe(content.toString('latin1'));
   });
 
+  it('is copied by toArray()', async () => {
+    const parts = await createPooledReadStream(path, pool, { highWaterMark: 100_000 }).toArray();
+    expect(Buffer.concat(parts).equals(content)).toBe(true);
+    const aborted = createPooledReadStream(path, pool).toArray({ signal: AbortSignal.abort() });
+    await expect(aborted).rejects.toMatchObject({ name: 'AbortError' });
+  });
+
   it('that was kept stays, and one that was freed or handed over is left alone', async () => {
     const stream = createPooledReadStream(path, pool, { highWaterMark: 300_000 });
     const kept: PoolBuffer[] = [];

@@ -100,6 +100,23 @@ describe('a worker', () => {
     expect(result).toBe(524_288);
   });
 
+  it('whose recycler keeps blocks idle gives them to another that waits', async () => {
+    const result = await withWorkers(`
+      const pool = createPool({ name: 'p', limit: '1 MiB' });
+      const worker = start(\`const frames = pool.fixed('512 KiB');
+        const both = [frames.acquire(), frames.acquire()];
+        for (const frame of both) frames.release(frame);
+        parentPort.on('message', () => parentPort.postMessage(frames.idle));
+        parentPort.postMessage(0);\`);
+      await once(worker, 'message');
+      const block = await pool.allocAsync('1 MiB');
+      worker.postMessage(0);
+      const [idle] = await once(worker, 'message');
+      say([block.length, idle]);
+      await worker.terminate();`);
+    expect(result).toEqual([1_048_576, 0]);
+  });
+
   it('whose stock takes up the room loses it to a request that needs it', async () => {
     const result = await withWorkers(`
       const pool = createPool({ name: 'p', limit: '4 MiB' });

@@ -15,12 +15,11 @@ interface Line {
   /** In the worker: takes each block in, looks at it, and sends it back. */
   serve(port: MessagePort): void;
   /**
-   * Here, once the worker has said something.
-   * @param hello - what it has said
+   * Here.
    * @param back - to be called for each block that came back and is needed no more
-   * @returns what makes a block, writes all of it and sends it off
+   * @returns when the worker is ready, what makes a block, writes all of it and sends it off
    */
-  open(worker: Worker, hello: unknown, back: () => void): (i: number) => void;
+  open(worker: Worker, back: () => void): Promise<(i: number) => void>;
 }
 
 /** A message for each block. */
@@ -34,7 +33,8 @@ function byMessages(side: {
       port.on('message', (message: unknown) => side.bounce(port, message));
       port.postMessage('ready');
     },
-    open(worker, _hello, back) {
+    async open(worker, back) {
+      await once(worker, 'message');
       worker.on('message', (message: unknown) => {
         side.end(message);
         back();
@@ -49,26 +49,25 @@ function sent(): Line {
   const pool = createPool({ name: 'handover' });
   return {
     serve(port) {
-      let to = 0;
-      const inbox = pool.receive((block, i) => {
-        block[1] = block[0] as number;
-        pool.send(block, to, i);
+      port.once('message', (home: number) => {
+        const inbox = pool.receive((block, i) => {
+          block[1] = block[0] as number;
+          pool.send(block, home, i);
+        });
+        port.postMessage(inbox.address);
       });
-      port.once('message', (address: number) => {
-        to = address;
-      });
-      port.postMessage(inbox.address);
     },
-    open(worker, hello, back) {
+    async open(worker, back) {
       const inbox = pool.receive((block) => {
         pool.free(block);
         back();
       });
       worker.postMessage(inbox.unref().address);
+      const [away] = await once(worker, 'message');
       return (i) => {
         const block = pool.alloc(size);
         block.fill(i);
-        pool.send(block, hello as number, i);
+        pool.send(block, away, i);
       };
     },
   };
@@ -129,14 +128,13 @@ if (line === undefined) throw new Error(`there is no way called ${way}`);
 
 if (isMainThread) {
   const worker = new Worker(new URL(import.meta.url), { argv: process.argv.slice(2) });
-  const [hello] = await once(worker, 'message');
   let sentBlocks = 0;
   let back = 0;
   let end = () => {};
   const ended = new Promise<void>((resolve) => {
     end = resolve;
   });
-  const send = line.open(worker, hello, () => {
+  const send = await line.open(worker, () => {
     if (sentBlocks < count) send(sentBlocks++);
     if (++back === count) end();
   });

@@ -231,7 +231,7 @@ describe('threads that send each other blocks', () => {
        say([rounds, pool.stats().usedBlocks, pool.stats().threads, pool.check()]);`,
       [],
       `let to, count = 0;
-         const trySend = (block) => { try { pool.send(block, to); } catch (error) { if (error.code !== 'ERR_STALE_HANDLE') throw error; pool.free(block); } };
+         const trySend = (block) => { if (to === undefined) return pool.free(block); try { pool.send(block, to); } catch (error) { if (error.code !== 'ERR_STALE_HANDLE') throw error; pool.free(block); } };
          const inbox = pool.receive((block) => {
            if (++count === 1000) parentPort.postMessage(0);
            if (count % 3 === 0) { pool.free(block); block = pool.alloc(count % 5000); }

@@ -54,11 +54,13 @@ struct holder {
   struct pool *pool;
   struct holder *next;    /* pool->lock */
   int32_t *stock;         /* the thread's, but for the word at 0, which is written under pool->lock */
-  void (*notify)(void *); /* called from any thread, under pool->lock: there are grants, or the word has changed */
+  void (*notify)(void *); /* called from any thread, as a rule under pool->lock: there are grants, something was sent, or the word
+                             has changed */
   void *context;
   struct waiter *granted; /* pool->lock */
   uint32_t epoch; /* the pool's, when the thread last looked */
   uint32_t robbed; /* pool->lock: 1 if another thread took the stock away since */
+  uint32_t notifiers; /* threads that are about to call notify() without the lock: pinned by pool_send() */
   uint32_t hoards; /* pool->lock: 1 if the thread may have used blocks that it would give back for one that waits */
   uint16_t number;
 };

@@ -81,7 +81,7 @@ struct holder *pool_join(struct pool *pool, void (*notify)(void *), void *contex
     return NULL;
   }
   lock_acquire(&pool->lock);
-  *holder = (struct holder){pool, pool->holders, stock, notify, context, NULL, pool->epoch, 0, 0,
+  *holder = (struct holder){pool, pool->holders, stock, notify, context, NULL, pool->epoch, 0, 0, 0,
                             pool->dead ? (uint16_t)0 : free_number(pool)};
   int joined = holder->number != 0;
   if (joined) {
@@ -128,6 +128,7 @@ int pool_leave(struct holder *holder) {
   lock_release(&pool->lock);
   for (struct waiter *list = gone; list != NULL; list = waiter) waiter = list->next, bm_free(list);
   for (struct waiter *list = holder->granted; list != NULL; list = waiter) waiter = list->next, bm_free(list);
+  inbox_wait_for_notifiers(holder);
   for (struct inbox *inbox = inboxes; inbox != NULL; inbox = inboxes) inboxes = inbox->next, inbox_free(inbox);
   os_unmap(holder->stock, os_round_up(STOCK_WORDS * sizeof(int32_t)));
   bm_free(holder);

@@ -10,6 +10,8 @@
 
 #include "purge.h"
 
+#include <sched.h>
+
 #define RING_ROOM 128u /* entries of the first ring: a page */
 #define RING_ROOM_MOST (1u << 24)
 
@@ -111,15 +113,28 @@ enum pool_status pool_send(struct holder *holder, uint32_t place, size_t size, d
   struct inbox *inbox = status == POOL_OK ? inbox_at(pool, address) : NULL;
   if (status == POOL_OK && inbox == NULL) status = POOL_STALE;
   if (status == POOL_OK && inbox->count == inbox->room && !grow(inbox)) status = POOL_NO_MEMORY;
+  struct holder *untold = NULL;
   if (status == POOL_OK) {
     struct holder *receiver = inbox->holder;
     region->owner[unit] = receiver->number;
     *entry(inbox, inbox->count++) = (struct arrival){note, size, place};
-    if (!inbox->told && receiver->notify != NULL) receiver->notify(receiver->context);
+    if (!inbox->told && receiver->notify != NULL) untold = receiver;
     inbox->told = 1;
+    if (untold != NULL) __atomic_fetch_add(&untold->notifiers, 1, __ATOMIC_RELAXED); /* under the lock */
   }
   lock_release(&pool->lock);
+  if (untold != NULL) {
+    /* Without the lock: the receiver wants it as soon as it wakes, which may be in this thread's place on its processor. */
+    untold->notify(untold->context);
+    /* release: what follows in inbox_wait_for_notifiers() comes after the call. */
+    __atomic_fetch_sub(&untold->notifiers, 1, __ATOMIC_RELEASE);
+  }
   return status;
+}
+
+void inbox_wait_for_notifiers(const struct holder *holder) {
+  /* acquire: see pool_send(). It takes as long as another thread's system call. */
+  while (__atomic_load_n(&holder->notifiers, __ATOMIC_ACQUIRE) != 0) sched_yield();
 }
 
 enum pool_status pool_receive(struct holder *holder, uint64_t address, uint32_t *place, size_t *size, double *note) {

@@ -121,5 +121,7 @@ void inbox_clear_all(struct pool *pool, int give);
 /* Take the holder's inboxes off the pool, and return them to be freed without its lock. Their blocks are the holder's. */
 struct inbox *inbox_unlink_all(struct pool *pool, const struct holder *holder);
 void inbox_free(struct inbox *inbox);
+/* Until nobody is about to notify a holder that has no inbox any more: without the lock. */
+void inbox_wait_for_notifiers(const struct holder *holder);
 
 #endif

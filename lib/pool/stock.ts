@@ -18,7 +18,7 @@ const STOCK_SHARE = 128;
 
 /**
  * Of larger blocks than this a thread keeps only those of the size that it has freed last: some of each size were 7 MiB, and took the
- * memory in use beyond a region (docs/adr/0016-pool-shortfalls.md).
+ * memory in use beyond a region (docs/adr/0017-pool-shortfalls.md).
  */
 export const FAVOURED_FROM = 2 ** 16;
 

@@ -43,6 +43,7 @@ static void destroy(struct pool *pool) {
   if (pool->dead) return;
   pool->epoch++;
   inbox_clear_all(pool, 0);
+  pool->fills_freed = 0; /* all of it goes back to the system */
   give_all(pool);
   pool->dead = 1;
   for (uint32_t number = 0; number < MOST_REGIONS; number++)
@@ -119,9 +120,9 @@ int pool_leave(struct holder *holder) {
   *link = holder->next;
   pool->holder_count--;
   struct inbox *inboxes = inbox_unlink_all(pool, holder);
-  if (!pool->dead) give_blocks_of(pool, holder->number);
   int last_holder = pool->holders == NULL;
   if (last_holder) destroy(pool);
+  else if (!pool->dead) give_blocks_of(pool, holder->number);
   wait_grant(pool);
   pool_write_words(pool);
   int last = --pool->references == 0;

@@ -55,6 +55,7 @@ export class Inside {
   readonly inboxes = new Set<Inbox>();
   /** This thread's recyclers, whose idle blocks nobody needs. */
   readonly #recyclers = new Set<WeakRef<Fixed>>();
+  readonly #forgotten = new FinalizationRegistry<WeakRef<Fixed>>((weak) => this.#recyclers.delete(weak));
   /** Where each block was allocated, with the option `trace`. */
   readonly traces: Map<number, string> | undefined;
   readonly #plain: boolean;
@@ -133,17 +134,15 @@ export class Inside {
 
   addRecycler(recycler: Fixed): void {
     if (this.#recyclers.size === 0) this.native.hoard();
-    this.#recyclers.add(new WeakRef(recycler));
+    const weak = new WeakRef(recycler);
+    this.#recyclers.add(weak);
+    this.#forgotten.register(recycler, weak);
   }
 
   /** Has this thread's recyclers free what is idle; false if nothing was. */
   giveUpIdle(): boolean {
     let count = 0;
-    for (const weak of this.#recyclers) {
-      const recycler = weak.deref();
-      if (recycler === undefined) this.#recyclers.delete(weak);
-      else count += recycler.giveUp();
-    }
+    for (const weak of this.#recyclers) count += weak.deref()?.giveUp() ?? 0;
     return count > 0;
   }
 

@@ -3,6 +3,7 @@
 
 #include "pool.h"
 #include "pool_inside.h"
+#include "wrap.h"
 
 #include <pthread.h>
 #include <stdlib.h>
@@ -326,6 +327,73 @@ TEST_OURS("what was sent and not taken in goes with the receiver, and with every
     CHECK_EQ(pool_leave(sender), 0);
     CHECK_EQ(pool_leave(last), 1);
   }
+}
+
+TEST_OURS("a block that cannot be sent for want of memory stays the sender's, and what was sent stays in order") {
+  struct pool *pool = new_pool((size_t)4 << 20, 20);
+  struct holder *sender = join(pool), *receiver = join(pool);
+  uint64_t address = pool_open_inbox(receiver);
+  uint32_t place = take(sender, 100), taken;
+  size_t size;
+  double note;
+  wrap_arm(WRAPPED_MMAP, 1, 1);
+  CHECK_EQ(pool_send(sender, place, 0, 0, address), POOL_NO_MEMORY);
+  CHECK_EQ(wrap_disarm(), 1);
+  CHECK_EQ(pool_check(pool), 0);
+  size_t sent = 0;
+  for (wrap_arm(WRAPPED_MMAP, 2, 1); pool_send(sender, place, sent, 0, address) == POOL_OK; sent++) place = take(sender, 100);
+  CHECK_EQ(wrap_disarm(), 2); /* the ring's second growth */
+  CHECK_EQ(pool_send(sender, place, sent, 0, address), POOL_OK);
+  for (size_t i = 0; i <= sent; i++) {
+    CHECK_EQ(pool_receive(receiver, address, &taken, &size, &note), POOL_OK);
+    CHECK_EQ(size, i);
+  }
+  CHECK_EQ(taken, place);
+  CHECK_EQ(pool_leave(receiver), 0);
+  CHECK_EQ(stats_of(pool).used_blocks, 0);
+  CHECK_EQ(pool_leave(sender), 1);
+}
+
+TEST_OURS("a pool fills what was freed by no caller with the byte of its options, and no more than that") {
+  struct pool_options options = {.limit = (size_t)4 << 20, .region_order = 20, .alignment = 64, .fills_freed = 1, .freed_byte = 0x5a};
+  struct pool *pool = pool_create(&options);
+  struct holder *holder = join(pool), *other = join(pool);
+  uint32_t places[3] = {take(holder, 1000), take(other, 1000), take(holder, 1000)};
+  unsigned char *memory[3];
+  size_t bytes;
+  for (int i = 0; i < 3; i++) memset(memory[i] = pool_memory(pool, places[i], &bytes), i + 1, 1000);
+  CHECK_EQ(pool_resize(holder, places[0], 700), POOL_OK);
+  CHECK_EQ(memory[0][699], 1);
+  CHECK_EQ(memory[0][700], 0x5a);
+  CHECK_EQ(memory[0][1023], 0x5a);
+  CHECK_EQ(pool_give(holder, places[0]), POOL_OK); /* filled by the caller, as far as the pool knows */
+  CHECK_EQ(memory[0][0], 1);
+  CHECK_EQ(pool_leave(other), 0);
+  CHECK_EQ(memory[1][0], 0x5a);
+  CHECK_EQ(memory[1][999], 0x5a);
+  CHECK_EQ(memory[2][0], 3);
+  CHECK_EQ(pool_give_lost(holder, places[2]), POOL_OK);
+  CHECK_EQ(memory[2][0], 0x5a);
+  CHECK_EQ(pool_leave(holder), 1);
+}
+
+static void notice_hoarder(void *context) { ++*(int *)context; }
+
+TEST_OURS("a thread that hoards is told when another begins to wait, and not for what is served at once") {
+  struct pool *pool = new_pool(65536, 16);
+  int notices = 0;
+  struct holder *waits = join(pool), *hoards = pool_join(pool, notice_hoarder, &notices);
+  uint32_t place = take(hoards, 65536);
+  CHECK_EQ(pool_wait(waits, 1, 64, 0), POOL_OK);
+  CHECK_EQ(notices, 0);
+  pool_hoard(hoards);
+  CHECK_EQ(pool_wait(waits, 2, 64, 0), POOL_OK);
+  CHECK_EQ(notices, 1);
+  CHECK_EQ(pool_give(hoards, place), POOL_OK);
+  CHECK_EQ(pool_wait(waits, 3, 64, 0), POOL_OK);
+  CHECK_EQ(notices, 1);
+  CHECK_EQ(pool_leave(hoards), 0);
+  CHECK_EQ(pool_leave(waits), 1);
 }
 
 TEST_OURS("a shared block is freed with its last user") {

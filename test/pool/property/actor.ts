@@ -37,6 +37,8 @@ export interface Answer {
   code?: string;
   value?: unknown;
   stats?: Record<string, number>;
+  /** Blocks that the thread's recycler keeps idle. */
+  idle?: number;
 }
 
 /** The size that recyclers have. */
@@ -79,7 +81,10 @@ export class Actor {
     }
     if ('pool' in command) {
       const pool = this.#pools.get(command.pool);
-      if (pool !== undefined && !pool.isDestroyed) answer.stats = { ...pool.stats() };
+      if (pool !== undefined && !pool.isDestroyed) {
+        answer.stats = { ...pool.stats() };
+        answer.idle = this.#fixed.get(command.pool)?.idle ?? 0;
+      }
     }
     return answer;
   }

@@ -95,6 +95,11 @@ export class PoolModel {
     else this.blocks.set(block.id, { ...block, state: 'lost' });
   }
 
+  /** The idle blocks of a thread are free. */
+  freeIdle(thread: number): void {
+    for (const block of this.in('idle')) if (block.thread === thread) this.blocks.delete(block.id);
+  }
+
   /** The idle blocks may be gone. */
   shakeIdle(): void {
     for (const block of this.in('idle')) {

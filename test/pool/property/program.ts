@@ -152,6 +152,8 @@ export class Run {
     const answer = await this.#threads.run(on, command);
     const model = 'pool' in command ? this.#pools.find(({ number }) => number === command.pool) : undefined;
     if (model !== undefined && answer.stats !== undefined) this.#lastStats = answer.stats;
+    // A thread's own requests that find no room get what its recycler keeps idle.
+    if (['alloc', 'realloc', 'scope'].includes(command.op) && answer.idle === 0) model?.freeIdle(on);
     return answer;
   }
 
@@ -254,7 +256,7 @@ export class Run {
         const to = ++this.#lastId;
         const answer = await this.#tell(on, { op: 'realloc', pool: number, id: block.id, to, size: step.size });
         if (answer.code === 'ERR_POOL_FULL') return this.#excuse(model, step.size);
-        assert.deepEqual(answer, { value: undefined, stats: answer.stats }, 'realloc');
+        assert.deepEqual(answer, { value: undefined, stats: answer.stats, idle: answer.idle }, 'realloc');
         block.state = 'dead';
         const resized = model.add(to, on, step.size);
         // In place, or elsewhere: only the pool knows.

@@ -33,7 +33,7 @@ async function collect(library: string, pattern: string, operations: number): Pr
 export const PATTERNS = [
   'pair size=64',
   'fifo burst=1000',
-  'random burst=10000 high=512',
+  'random burst=1000 high=512',
   'replace live=1000',
   'replace live=2000 high=32K',
   'realloc-small',

@@ -2,7 +2,7 @@
 import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync, statSync, writeFileSync } from 'node:fs';
 import { join, parse } from 'node:path';
 import { execa } from 'execa';
-import { BENCH, CACHE, INPUTS, LAUNCHER_PROGRAM, NODE_PROGRAMS, PATTERNS_PROGRAM } from './places.ts';
+import { BENCH, CACHE, INPUTS, LAUNCHER_PROGRAM, NODE_PROGRAMS, PATTERNS_PROGRAM, STILL_CLOCK } from './places.ts';
 
 /** Without these a compiler may leave out a malloc and its free altogether. */
 const KEEP_CALLS = ['malloc', 'free', 'calloc', 'realloc'].map((name) => `-fno-builtin-${name}`);
@@ -58,5 +58,6 @@ export async function build(): Promise<void> {
   mkdirSync(INPUTS, { recursive: true });
   await compileC(PATTERNS_PROGRAM, join(BENCH, 'patterns'), []);
   await compileC(LAUNCHER_PROGRAM, join(BENCH, 'launcher'), ['-static', '-Os']);
+  await compileC(STILL_CLOCK, join(BENCH, 'still-clock'), ['-shared', '-fPIC']);
   await transpileNode();
 }

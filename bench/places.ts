@@ -7,6 +7,7 @@ export const ROOT = dirname(BENCH);
 export const CACHE = join(ROOT, '.cache/bench');
 export const PATTERNS_PROGRAM = join(CACHE, 'patterns');
 export const LAUNCHER_PROGRAM = join(CACHE, 'launcher');
+export const STILL_CLOCK = join(CACHE, 'still-clock.so');
 export const MISUSE_PROGRAM = join(CACHE, 'misuse');
 export const MISUSE_SOURCES = join(BENCH, 'misuse');
 export const NODE_PROGRAMS = join(CACHE, 'node');

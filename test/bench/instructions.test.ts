@@ -1,4 +1,4 @@
-/** Fixed patterns under callgrind: counts do not depend on what else the machine does. */
+/** Fixed patterns under callgrind, the clock standing still: counts do not depend on what else the machine does. */
 import { beforeAll, describe, expect, test } from 'vitest';
 import { build } from '../../bench/build.ts';
 import { instructionsPerOperation, PATTERNS, readCeilings } from '../../bench/instructions.ts';

@@ -209,8 +209,8 @@ static void set_current(struct arena *arena, struct slot *slot) {
   }
   slot->place = PLACE_CURRENT;
   stock->current = slot;
-  stock->reciprocal = slot->reciprocal;
   if (!block_is_medium(slot->class)) {
+    stock->reciprocal = slot->reciprocal;
     stock->states = slot->states;
     slot->list = &stock->first;
   }

@@ -33,7 +33,7 @@ struct stock {
     uint8_t *states; /* small: of the slot */
     size_t count;
   };
-  uint64_t reciprocal;  /* of the class */
+  uint64_t reciprocal;  /* small: of the class */
   struct slot *current; /* the slot served from last; NULL if there was none yet */
 };
 static_assert(sizeof(struct stock) == 32, "a stock is found by a shift, and lies in one cache line");

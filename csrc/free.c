@@ -147,7 +147,7 @@ static unsigned class_of(const void *address, size_t *request) {
   if (slot != NULL && slot_owner(slot) != NULL) return slot->class;
   size_t lead;
   if (slot != NULL)
-    *request = LARGE_REQUEST(slot);
+    *request = slot->request;
   else if (!huge_noted(address, &lead, request))
     fatal(huge_fault(address), address);
   return CLASS_COUNT;

@@ -56,7 +56,10 @@ struct slot {
   uintptr_t owner;      /* the address of its arena, and OWNER_BITS */
   struct block **list;  /* where a freed block goes: `free`, or the stock that is served from this slot */
   uint8_t *states;      /* one byte a block */
-  uint64_t reciprocal;  /* of its class; bytes asked for, in SLOT_LARGE */
+  union {
+    uint64_t reciprocal; /* of its class */
+    uint64_t request;    /* in SLOT_LARGE: bytes asked for; whoever has the block writes it */
+  };
   uint32_t start_limit; /* the same: as two operands in memory they spare free() an instruction */
   union {
     uint8_t class; /* in SLOT_CUT */

@@ -25,7 +25,7 @@
 
 /* In the hardened build pages.c notes how long the program's part of the block is. */
 static void note_request(struct slot *slot, size_t size) {
-  if (!BM_HARDENED) LARGE_REQUEST(slot) = size;
+  if (!BM_HARDENED) slot->request = size;
 }
 
 /* The arena's kept block of `count` slots, taken; or NULL. */

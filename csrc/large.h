@@ -18,8 +18,6 @@ void large_drop_all(struct arena *arena);
 /* Make the block larger or smaller where it is; 1, or 0 with nothing changed. */
 int large_resize(struct slot *slot, size_t size);
 static inline size_t large_usable(const struct slot *slot) { return (size_t)slot->used * SLOT_BYTES; }
-/* Bytes that were asked for: in SLOT_LARGE. Whoever has the block writes it. */
-#define LARGE_REQUEST(slot) ((slot)->reciprocal)
 /* The word for what is wrong with freeing `address` in a slot that is not cut. */
 const char *large_fault(const struct slot *slot, uintptr_t address);
 

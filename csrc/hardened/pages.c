@@ -24,8 +24,7 @@
 #include <errno.h>
 #include <string.h>
 
-/* In a slot of SLOT_LARGE. */
-#define REQUEST(slot) LARGE_REQUEST(slot)
+/* In a slot of SLOT_LARGE: fields that it has no other use for. */
 #define END_PAGE(slot) ((slot)->countdown) /* the page after the block, counted from the slot's first; 0 before it is set */
 #define CLOSED(slot) ((slot)->purged)      /* bits: the guards that are closed in fact */
 #define THERE(slot) ((slot)->inline_states) /* bits: the pages of a freed block that were in memory when it was wiped */
@@ -199,7 +198,7 @@ static int set_end(struct slot *slot, size_t size) {
   uintptr_t base = slot_base(slot);
   if (!move_guard(slot, (uint32_t)(1 + os_round_up(size) / OS_PAGE))) return 0;
   if ((CLOSED(slot) & CLOSED_FIRST) == 0 && close_range(base, base + OS_PAGE)) set_closed(slot, CLOSED_FIRST);
-  REQUEST(slot) = size;
+  slot->request = size;
   fill(base + OS_PAGE + size, fill_end(slot, size), value_for(base + OS_PAGE));
   return 1;
 }
@@ -231,7 +230,7 @@ static void find_large(const struct slot *slot, const void *address) {
   uintptr_t base = (uintptr_t)address - OS_PAGE;
   if (base != slot_base(slot)) fatal(large_fault(slot, (uintptr_t)address), address);
   if (slot_kind(slot) != SLOT_LARGE) fatal(large_fault(slot, base), address);
-  expect_filled((uintptr_t)address + REQUEST(slot), fill_end(slot, REQUEST(slot)), value_for((uintptr_t)address), FATAL_OVERFLOW, address);
+  expect_filled((uintptr_t)address + slot->request, fill_end(slot, slot->request), value_for((uintptr_t)address), FATAL_OVERFLOW, address);
 }
 
 static void free_large(struct slot *slot, void *address) {
@@ -262,7 +261,7 @@ static int open_rest(const struct slot *slot, size_t bytes) {
 }
 
 static void *resize_large(struct slot *slot, void *address, size_t size) {
-  size_t bytes = whole_large(size), old_size = REQUEST(slot);
+  size_t bytes = whole_large(size), old_size = slot->request;
   uintptr_t old_end = fill_end(slot, old_size); /* from there on are zeros */
   if (size <= SLOT_BLOCK_MAX - PATTERN_TAIL || bytes > LARGE_MAX) return NULL;
   size_t slots = block_large_slots(bytes);
@@ -353,7 +352,7 @@ void *pages_alloc(size_t size, size_t alignment) {
 size_t pages_request(struct slot *slot, const void *address) {
   if (!is_large(slot)) return find_huge(address);
   find_large(slot, address);
-  return REQUEST(slot);
+  return slot->request;
 }
 
 void pages_free(struct slot *slot, void *address) {

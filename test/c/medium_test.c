@@ -68,3 +68,11 @@ TEST_IF(NEEDS_OURS | NEEDS_SIZES | NEEDS_NATIVE, "a medium block is not touched 
   CHECK_EQ(mincore((void *)((uintptr_t)first & ~(SLOT_BYTES - 1)), SLOT_BYTES, present), 0);
   for (unsigned page = 0; page < 16; page++) CHECK_EQ(present[page] & 1, 0);
 }
+
+TEST_IF(NEEDS_OURS | NEEDS_SIZES, "a slot of a medium class is carved at once, by one refill") {
+  const void *block = bm_malloc(20000);
+  CHECK(block != NULL);
+  const struct slot *slot = slot_of((uintptr_t)block);
+  CHECK_EQ(slot->fresh, slot_capacity(slot));
+  CHECK_EQ(slot->in_stock, slot_capacity(slot) - 1);
+}

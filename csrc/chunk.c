@@ -204,7 +204,7 @@ static struct slot *find_old(uint32_t now, uint32_t delay) {
   for (unsigned level = SLOT_LEVELS; level-- > 0;) {
     for (uint32_t number = heap.blocks[level]; number != 0; number = slot_at(number)->next) {
       struct slot *slot = slot_at(number);
-      if (now - slot->stamp >= delay && chunk_dirty(slot, 1u << level) != 0) return slot;
+      if (os_has_passed(now, slot->stamp, delay) && chunk_dirty(slot, 1u << level) != 0) return slot;
     }
   }
   return NULL;

@@ -195,7 +195,7 @@ size_t huge_decay(uint32_t now, uint32_t delay) {
   if (huge_cached_bytes() == 0) return 0;
   lock_acquire(&huge_lock);
   for (uint32_t i = 0; i < cache_count;) {
-    if (now - cache[i].stamp >= delay)
+    if (os_has_passed(now, cache[i].stamp, delay))
       old[count++] = uncache(i);
     else
       i++;

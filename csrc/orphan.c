@@ -214,7 +214,7 @@ size_t orphan_purge(uint32_t now, uint32_t delay, const struct lock *held) {
     /* Each slot that is on the list now comes first once. */
     for (uint32_t left = offered[class]; left > 0 && orphanage.listed[class].first != 0 && !lock_is_awaited(held); left--) {
       struct slot *slot = slot_at(orphanage.listed[class].first);
-      if (now - slot->stamp >= delay) {
+      if (os_has_passed(now, slot->stamp, delay)) {
         purged += sweep(slot);
       } else {
         slot_list_remove(&orphanage.listed[class], slot);

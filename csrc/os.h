@@ -52,6 +52,11 @@ int os_barrier(void);
 uint32_t os_now_ms(void);
 /* The same by a system call, for a thread's first look. */
 uint32_t os_first_ms(void);
+/* 1 if `delay` ms or more went by from `stamp` to `now`. What another thread stamped after the caller looked at the clock lies
+ * after `now`: nothing went by. */
+static inline int os_has_passed(uint32_t now, uint32_t stamp, uint32_t delay) {
+  return delay == 0 || (int32_t)(now - stamp) >= (int32_t)delay;
+}
 /* 1 under valgrind, whose break has little room and takes the zeros there for undefined bytes. */
 int os_is_simulated(void);
 /* Bytes of physical memory; bytes that RLIMIT_AS and RLIMIT_DATA allow, or SIZE_MAX. */

@@ -220,6 +220,31 @@ TEST("touched free memory is purged before its time if it was not needed for a p
   end();
 }
 
+TEST("what is freed after whoever purges has looked at the clock is young to it") {
+  enum { COUNT = 8, DELAY = 600000 };
+  struct lock held = {0};
+  uint32_t now = os_now_ms() - 1;
+  chunk_purge(now, 0, SIZE_MAX, &held);
+  begin();
+  struct crumbs crumbs;
+  take_crumbs(&crumbs);
+  struct slot *whole = take(CHUNK_SLOTS);
+  chunk_set_dirty(whole, COUNT);
+  chunk_give(whole, CHUNK_SLOTS);
+  end();
+  CHECK_EQ(chunk_purge(now, DELAY, SIZE_MAX, &held), 0);
+  CHECK_EQ(chunk_purge(now, 0, SIZE_MAX, &held), COUNT * SLOT_BYTES);
+  begin();
+  give_crumbs(&crumbs);
+  end();
+  void *huge = bm_malloc(LARGE_MAX + 1);
+  bm_free(huge);
+  size_t cached = huge_cached_bytes();
+  CHECK_GE(cached, LARGE_MAX);
+  huge_decay(now, DELAY);
+  CHECK_EQ(huge_cached_bytes(), cached);
+}
+
 /* Pages in memory of the slot that a new thread's first request of a class is served from. */
 static void *count_pages(void *count) {
   void *block = bm_malloc(200);

@@ -199,15 +199,28 @@ static uint64_t purge_slots(const struct slot *first, uint64_t dirty) {
   return purged;
 }
 
-/* A free block with touched slots that was left alone for `delay` ms, or NULL. */
-static struct slot *find_old(uint32_t now, uint32_t delay) {
-  for (unsigned level = SLOT_LEVELS; level-- > 0;) {
-    for (uint32_t number = heap.blocks[level]; number != 0; number = slot_at(number)->next) {
-      struct slot *slot = slot_at(number);
-      if (os_has_passed(now, slot->stamp, delay) && chunk_dirty(slot, 1u << level) != 0) return slot;
+/* Where a pass over the free blocks has come to, the largest first. What lies behind is purged or too young, and is not looked at again:
+ * a heap may have a hundred thousand of them. */
+struct pass {
+  unsigned level;
+  uint32_t next; /* on the level's list; 0 at its end */
+};
+
+/* The next free block with touched slots that was left alone for `delay` ms, or NULL. */
+static struct slot *find_old(struct pass *pass, uint32_t now, uint32_t delay) {
+  for (;;) {
+    while (pass->next != 0) {
+      struct slot *slot = slot_at(pass->next);
+      if (slot_kind(slot) != SLOT_FREE || slot->order != pass->level + SLOT_ORDER) {
+        pass->next = heap.blocks[pass->level]; /* it was taken while the lock was not held */
+        continue;
+      }
+      pass->next = slot->next;
+      if (os_has_passed(now, slot->stamp, delay) && chunk_dirty(slot, 1u << pass->level) != 0) return slot;
     }
+    if (pass->level == 0) return NULL;
+    pass->next = heap.blocks[--pass->level];
   }
-  return NULL;
 }
 
 /* Bytes in touched free slots that nobody needed for some time, whichever they are: blocks that come and go next to what
@@ -230,9 +243,10 @@ size_t chunk_purge(uint32_t now, uint32_t delay, size_t enough, const struct loc
   size_t total = 0;
   lock_acquire(&heap.lock);
   size_t spare = spare_bytes(now, delay);
+  struct pass pass = {SLOT_LEVELS - 1, heap.blocks[SLOT_LEVELS - 1]};
   while (heap.dirty_bytes > 0 && total < enough && !lock_is_awaited(held)) {
     size_t left = total < spare ? spare - total : 0;
-    struct slot *slot = find_old(now, left > 0 ? 0 : delay);
+    struct slot *slot = find_old(&pass, now, left > 0 ? 0 : delay);
     if (slot == NULL) break;
     /* The system call is made without the lock. Meanwhile the block is neither free, so nothing merges
      * with it, nor anybody's to free. */

@@ -12,6 +12,7 @@
 
 #include <pthread.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
 
 static void begin(void) {
@@ -243,6 +244,29 @@ TEST("what is freed after whoever purges has looked at the clock is young to it"
   CHECK_GE(cached, LARGE_MAX);
   huge_decay(now, DELAY);
   CHECK_EQ(huge_cached_bytes(), cached);
+}
+
+/* Processor time, in microseconds, of purging so many slots, none of which lies next to another. */
+static uint64_t time_to_purge(size_t count) {
+  static struct slot *slots[2 * 32000];
+  struct lock held = {0};
+  struct timespec before, after;
+  begin();
+  for (size_t i = 0; i < 2 * count; i++) chunk_set_dirty(slots[i] = take(1), 1);
+  for (size_t i = 0; i < 2 * count; i += 2) chunk_give(slots[i], 1);
+  end();
+  clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &before);
+  CHECK_GE(chunk_purge(os_now_ms(), 0, SIZE_MAX, &held), count * SLOT_BYTES);
+  clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &after);
+  begin();
+  for (size_t i = 1; i < 2 * count; i += 2) chunk_give(slots[i], 1);
+  end();
+  return (uint64_t)((after.tv_sec - before.tv_sec) * 1000000 + (after.tv_nsec - before.tv_nsec) / 1000);
+}
+
+TEST_IF(NEEDS_NATIVE, "sixteen times as many free blocks take not much more than sixteen times as long to purge") {
+  uint64_t few = time_to_purge(2000);
+  CHECK_LE(time_to_purge(32000), 64 * (few + 100));
 }
 
 /* Pages in memory of the slot that a new thread's first request of a class is served from. */

@@ -92,6 +92,10 @@
 #ifndef REMOTE_OWNERS
 #define REMOTE_OWNERS 8u
 #endif
+/* So many small blocks or fewer are linked to each other instead of sent as a batch, which takes 512 bytes until their owner has emptied it. */
+#ifndef REMOTE_FEW
+#define REMOTE_FEW 16u
+#endif
 /* A thread without an arena sends so many blocks of others singly before it gets an arena to collect them in: at a thread's very end, when
  * nobody tells the allocator of it any more, the C library frees a few. */
 #ifndef REMOTE_SINGLES

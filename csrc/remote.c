@@ -4,7 +4,8 @@
  * batch for its owner, and pushes the full batch onto the owner's queue with one compare-and-swap. The owner takes its
  * whole queue with one exchange when its stock runs out. Neither reads the block, whose cache line the
  * other may hold. A slot may change hands meanwhile: whoever finds a block of a slot that it does not own
- * sends it on. Where there is no memory for a batch a block is pushed by itself, linked through its first word.
+ * sends it on. Where there is no memory for a batch a block is pushed by itself, linked through its first word; so are small blocks
+ * that are too few for a batch.
  *
  * Owner:     out[] and `batches`: the arena's thread. `remote`: pushed by any thread, taken by the owner, or by
  *            anyone once the arena is idle. The common store of batches: batch_lock.
@@ -157,15 +158,33 @@ void remote_forward(struct arena *arena) {
 
 /* ---- Frees --------------------------------------------------------------------------------- */
 
-static void send(struct outgoing *out) {
+/* 1 if the batch takes more memory than its blocks may be worth: an owner that sleeps does not empty it. Medium blocks are not touched. */
+static int is_few(const struct batch *batch) { return batch->count <= REMOTE_FEW && batch->bytes <= batch->count * SMALL_MAX; }
+
+/* Push the blocks linked through their first words, as single ones are, and use the batch again. */
+static void send_few(struct arena *arena, struct arena *owner, struct batch *batch) {
+  struct block *last = batch->blocks[batch->count - 1];
+  for (uint32_t i = 0; i + 1 < batch->count; i++) {
+    struct block *block = batch->blocks[i];
+    block->next = (struct block *)guard_encode(&block->next, (uintptr_t)batch->blocks[i + 1] | SINGLE);
+  }
+  uintptr_t first = (uintptr_t)batch->blocks[0] | SINGLE;
+  put_batch(arena, batch);
+  push(owner, first, (uintptr_t *)&last->next);
+}
+
+static void send(struct arena *arena, struct outgoing *out) {
   struct batch *batch = out->batch;
   if (batch == NULL) return;
   out->batch = NULL;
-  push(out->owner, (uintptr_t)batch, &batch->next);
+  if (is_few(batch))
+    send_few(arena, out->owner, batch);
+  else
+    push(out->owner, (uintptr_t)batch, &batch->next);
 }
 
 void remote_flush(struct arena *arena) {
-  for (uint32_t i = 0; i < REMOTE_OWNERS; i++) send(&arena->out[i]);
+  for (uint32_t i = 0; i < REMOTE_OWNERS; i++) send(arena, &arena->out[i]);
 }
 
 /* Mark the block as on its way, if it is one and in the program's hands. */
@@ -183,7 +202,7 @@ static inline void leave(const struct slot *slot, const struct block *block) {
 
 /* Open a batch for `owner` in place of what is collected for another; 0 without memory. */
 static NOINLINE int open_batch(struct arena *arena, struct outgoing *out, struct arena *owner) {
-  send(out);
+  send(arena, out);
   out->owner = owner;
   out->batch = get_batch(arena);
   return out->batch != NULL;
@@ -208,7 +227,7 @@ void remote_free(struct arena *arena, struct slot *slot, void *address) {
   struct batch *batch = out->batch;
   batch->blocks[batch->count++] = block;
   batch->bytes += bytes;
-  if (UNLIKELY(batch->count == REMOTE_BATCH_BLOCKS || batch->bytes >= REMOTE_BATCH_BYTES)) send(out);
+  if (UNLIKELY(batch->count == REMOTE_BATCH_BLOCKS || batch->bytes >= REMOTE_BATCH_BYTES)) send(arena, out);
 }
 
 void remote_forget(struct arena *arena) {

@@ -1,6 +1,7 @@
 /* remote_test.c: how a block that a stranger frees travels home. */
 #include "remote.h"
 
+#include "buddymalloc.h"
 #include "door.h"
 #include "harness.h"
 
@@ -56,3 +57,42 @@ TEST_IF(NEEDS_SIZES, "a thread that only frees collects blocks after its first o
 }
 
 TEST_IF(NEEDS_SIZES, "a thread that only frees sends what it has collected when it ends") { deliver(free_all_but_one, BLOCKS - 1); }
+
+enum { OWNERS = 2 * REMOTE_OWNERS, EACH = 400 };
+static void *given[OWNERS][EACH];
+static pthread_barrier_t given_all, freed_all;
+
+static void *give_and_sleep(void *blocks) {
+  for (int i = 0; i < EACH; i++) CHECK((((void **)blocks)[i] = malloc(20)) != NULL);
+  pthread_barrier_wait(&given_all);
+  pthread_barrier_wait(&freed_all);
+  remote_drain(arena_mine);
+  return NULL;
+}
+
+/* Batches at the front of the queue. */
+static uint64_t count_batches(struct arena *arena) {
+  uint64_t count = 0;
+  for (uintptr_t item = arena->remote; item != 0 && (item & 1) == 0; item = *(uintptr_t *)item) count++;
+  return count;
+}
+
+TEST_IF(NEEDS_SIZES, "blocks of many threads that sleep, freed in turn, take no batch each") {
+  pthread_t threads[OWNERS];
+  struct arena *owners[OWNERS];
+  pthread_barrier_init(&given_all, NULL, OWNERS + 1);
+  pthread_barrier_init(&freed_all, NULL, OWNERS + 1);
+  for (int i = 0; i < OWNERS; i++) CHECK_EQ(pthread_create(&threads[i], NULL, give_and_sleep, given[i]), 0);
+  pthread_barrier_wait(&given_all);
+  for (int i = 0; i < OWNERS; i++) owners[i] = slot_owner(slot_of((uintptr_t)given[i][0]));
+  free(malloc(1)); /* an arena to collect them in */
+  for (int k = 0; k < EACH; k++)
+    for (int i = 0; i < OWNERS; i++) free(given[i][k]);
+  uint64_t batches = 0;
+  for (int i = 0; i < OWNERS; i++) batches += count_batches(owners[i]);
+  CHECK_LE(batches, OWNERS);
+  remote_flush(arena_mine);
+  pthread_barrier_wait(&freed_all);
+  for (int i = 0; i < OWNERS; i++) CHECK_EQ(pthread_join(threads[i], NULL), 0);
+  CHECK_EQ(bm_check(), 0);
+}

@@ -15,6 +15,11 @@
 #include <errno.h>
 
 #define GROW_TRIES 40
+/* Tries at addresses that the heap once gave back: somebody else may have them now. */
+#define REGROW_TRIES 4
+
+/* Chunks below heap.top that went back to the system, at most. */
+static uint32_t released_chunks;
 
 /* A chunk from the break, or NULL with sbrk_failed set. */
 static void *grow_by_sbrk(void) {
@@ -43,11 +48,28 @@ static void *grow_by_mmap(void) {
   return NULL;
 }
 
+/* A chunk whose addresses went back to the system: else a program that runs out of them again and again uses the window up. */
+static void *grow_again(void) {
+  static uint32_t next = CHUNK_SLOTS; /* number of the first slot to be looked at */
+  unsigned tries = 0;
+  for (uint32_t left = released_chunks > 0 ? heap.top / CHUNK_SLOTS : 0; left > 0 && tries < REGROW_TRIES; left--) {
+    const struct slot *first = slot_at(next < heap.top ? next : CHUNK_SLOTS);
+    next = slot_number(first) + CHUNK_SLOTS;
+    if (slot_kind(first) != SLOT_NONE) continue;
+    tries++;
+    void *chunk = (void *)slot_base(first);
+    if (os_map_at(chunk, CHUNK_BYTES) == NULL) continue;
+    released_chunks--;
+    return chunk;
+  }
+  return NULL;
+}
+
 /* One more chunk, as one free block on no list; NULL if the system has none. */
 static struct slot *grow(void) {
-  void *chunk = NULL;
+  void *chunk = grow_again();
   int by_sbrk = 0;
-  if (!heap.sbrk_failed && options.sbrk) {
+  if (chunk == NULL && !heap.sbrk_failed && options.sbrk) {
     chunk = grow_by_sbrk();
     by_sbrk = chunk != NULL;
     heap.sbrk_failed = chunk == NULL;
@@ -283,6 +305,7 @@ size_t chunk_release(void) {
     count_dirty(first, CHUNK_SLOTS, -1);
     for (uint32_t i = 0; i < CHUNK_SLOTS; i++) first[i].kind = SLOT_NONE;
     *dirty_word(first) = 0;
+    released_chunks++;
     released += CHUNK_BYTES;
   }
   /* Which way a chunk came is not recorded: take it off what there is, mmap first. */

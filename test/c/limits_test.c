@@ -196,6 +196,25 @@ TEST_IF(NEEDS_NATIVE | NEEDS_OURS, "under 96 MiB of addresses memory freed in on
   CHECK_EXITS(start_again_under((size_t)96 << 20, name));
 }
 
+/* Runs in a program that was started under 96 MiB of addresses. */
+TEST_IF(NEEDS_NATIVE | NEEDS_OURS, "addresses that the heap gave back serve it again, however often") {
+  enum { ROUNDS = 60, HUGE_BYTES = 48 << 20 };
+  for (unsigned round = 0; round < ROUNDS; round++) {
+    struct link *list = NULL;
+    CHECK_GE(allocate_all(&list, 100000), HUGE_BYTES / 100000);
+    free_all(&list);
+    void *huge = malloc(HUGE_BYTES);
+    CHECK(huge != NULL);
+    free(huge);
+  }
+  CHECK_EQ(door_check(), 0);
+}
+
+TEST_IF(NEEDS_NATIVE | NEEDS_OURS, "under 96 MiB of addresses the heap gives them back and takes them again sixty times") {
+  char name[] = "addresses that the heap gave back serve it again, however often";
+  CHECK_EXITS(start_again_under((size_t)96 << 20, name));
+}
+
 /* Limits may come while the program runs, and go. */
 static void limit_midway(void) {
   const struct rlimit none = {RLIM_INFINITY, RLIM_INFINITY};

@@ -137,8 +137,8 @@
 #define HUGE_CACHE_ENTRIES 32u
 #endif
 
-/* The window of addresses that the heap may grow into: so many times the physical
- * memory, within these limits (log2 bytes). */
+/* The window of addresses that the heap may grow into: so many times the memory and
+ * swap, within these limits (log2 bytes). Beyond it only blocks of more than 32 KiB are to be had, each as a mapping. */
 #ifndef WINDOW_PER_MEMORY
 #define WINDOW_PER_MEMORY 2u
 #endif

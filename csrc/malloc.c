@@ -71,9 +71,12 @@ void *alloc_class(unsigned class) {
 }
 
 static void *try_beyond(size_t size, size_t alignment, int zeroed) {
-  if (size <= LARGE_MAX && alignment <= LARGE_MAX && heap_init()) return large_alloc(size, alignment, zeroed);
+  void *address = NULL;
   if (!heap_init()) return NULL;
-  return huge_alloc(size, alignment, zeroed);
+  int is_huge = size > LARGE_MAX || alignment > LARGE_MAX;
+  if (!is_huge) address = large_alloc(size, alignment, zeroed);
+  /* The heap's window may be full, or something in its way: the system may have a mapping all the same. The hardened build wants slots. */
+  return address != NULL || (BM_HARDENED && !is_huge) ? address : huge_alloc(size, alignment, zeroed);
 }
 
 void *alloc_beyond(size_t size, size_t alignment, int zeroed) {

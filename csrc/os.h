@@ -59,7 +59,7 @@ static inline int os_has_passed(uint32_t now, uint32_t stamp, uint32_t delay) {
 }
 /* 1 under valgrind, whose break has little room and takes the zeros there for undefined bytes. */
 int os_is_simulated(void);
-/* Bytes of physical memory; bytes that RLIMIT_AS and RLIMIT_DATA allow, or SIZE_MAX. */
+/* Bytes of memory and swap; bytes that RLIMIT_AS and RLIMIT_DATA allow, or SIZE_MAX. */
 size_t os_memory(void);
 size_t os_address_limit(void);
 /* A word that nobody can foretell. */

@@ -83,7 +83,7 @@ int sys_membarrier(int command) { return failed(call(SYS_membarrier, command, 0,
 
 size_t sys_memory(void) {
   struct sysinfo info;
-  return failed(call(SYS_sysinfo, (long)&info, 0, 0, 0, 0)) ? 0 : (size_t)info.totalram * info.mem_unit;
+  return failed(call(SYS_sysinfo, (long)&info, 0, 0, 0, 0)) ? 0 : ((size_t)info.totalram + info.totalswap) * info.mem_unit;
 }
 
 size_t sys_limit(int resource) {

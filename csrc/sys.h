@@ -16,7 +16,7 @@ HIDDEN int sys_madvise(void *address, size_t bytes, int advice);
 HIDDEN int sys_mprotect(void *address, size_t bytes, int protection);
 HIDDEN int sys_mincore(void *address, size_t bytes, unsigned char *present);
 HIDDEN int sys_membarrier(int command);
-/* Bytes of physical memory, or 0. */
+/* Bytes of physical memory and swap, or 0. */
 HIDDEN size_t sys_memory(void);
 /* The soft limit, SIZE_MAX for none. */
 HIDDEN size_t sys_limit(int resource);

@@ -343,3 +343,21 @@ TEST_IF(NEEDS_SIZES, "a cached mapping goes once the heap has begun to use as mu
   for (size_t bytes = 0; bytes < BYTES; bytes += PIECE) CHECK(bm_malloc(PIECE) != NULL);
   CHECK_EQ(huge_cached_bytes(), 0);
 }
+
+TEST("blocks of more than 32 KiB are mappings where the heap's window is full") {
+  enum { COUNT = 64, BYTES = 1 << 20 };
+  void *blocks[COUNT];
+  bm_free(bm_malloc(1));
+  heap.span = heap.full_span = (size_t)heap.top << SLOT_ORDER;
+  for (size_t i = 0; i < COUNT; i++) {
+    CHECK((blocks[i] = i % 2 == 0 ? bm_malloc(BYTES) : bm_memalign(BYTES, BYTES)) != NULL);
+    content_fill(blocks[i], BYTES, i);
+  }
+  CHECK(!heap_contains((uintptr_t)blocks[COUNT - 1]));
+  CHECK((blocks[0] = bm_realloc(blocks[0], BYTES + BYTES / 2)) != NULL);
+  for (size_t i = 0; i < COUNT; i++) {
+    content_verify(blocks[i], BYTES, i);
+    bm_free(blocks[i]);
+  }
+  CHECK_EQ(bm_check(), 0);
+}

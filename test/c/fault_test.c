@@ -329,9 +329,9 @@ TEST("a huge block that was cut short while the system refused to unmap can be f
 
 /* Requests that fail again and again for want of the table of slots. */
 static void fail_many_times(void) {
-  enum { TIMES = 3000 };
+  enum { TIMES = 3000, BYTES = 20000 }; /* of larger ones each could have a mapping of its own */
   void *blocks[SLOTS];
-  for (size_t i = 0; i < SLOTS; i++) blocks[i] = malloc(1 << 20);
+  for (size_t i = 0; i < SLOTS; i++) blocks[i] = malloc(BYTES);
   size_t before = address_space();
   uintptr_t old_break = (uintptr_t)wrap_real_sbrk(0);
   wrap_arm(WRAPPED_MPROTECT, 1, ULONG_MAX);
@@ -339,7 +339,7 @@ static void fail_many_times(void) {
     struct link *next;
   } *list = NULL;
   for (size_t i = 0, refused = 0; refused < TIMES; i++) {
-    struct link *block = malloc(1 << 20);
+    struct link *block = malloc(BYTES);
     if (block == NULL) {
       refused++;
       continue;
@@ -351,7 +351,7 @@ static void fail_many_times(void) {
   wrap_disarm();
   CHECK_LE((uintptr_t)wrap_real_sbrk(0), old_break + ((size_t)64 << 20));
   for (size_t i = 0; i < 2 * SLOTS; i++) {
-    struct link *block = malloc(1 << 20);
+    struct link *block = malloc(BYTES);
     CHECK(block != NULL);
     block->next = list;
     list = block;

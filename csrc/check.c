@@ -44,8 +44,12 @@ static void check_free_block(const struct slot *slot) {
   }
 }
 
+/* Blocks of kind SLOT_KEPT; in the hardened build some may wait for their guard pages to be opened. */
+static uint64_t kept_blocks;
+
 static void check_chunks(void) {
   uint64_t free_blocks = 0, listed = 0;
+  kept_blocks = 0;
   size_t dirty = 0;
   for (uint32_t number = CHUNK_SLOTS; number < heap.top;) {
     const struct slot *slot = slot_at(number);
@@ -69,7 +73,7 @@ static void check_chunks(void) {
         expect(count >= 1 && count <= CHUNK_SLOTS && slot->owner == 0, "L1 a large block's slots", slot);
         if (count < 1 || count > CHUNK_SLOTS) count = 1;
         for (uint32_t i = 1; i < count; i++) expect(slot[i].kind == SLOT_REST, "L1 the tail of a large block", slot + i);
-        if (slot->kind == SLOT_KEPT) violations += guard_check_kept(slot, report);
+        if (slot->kind == SLOT_KEPT) kept_blocks++, violations += guard_check_kept(slot, report);
         break;
       case SLOT_CUT:
         expect(slot->owner != 0, "C1 a cut slot has an owner", slot);
@@ -207,12 +211,14 @@ static void check_medium(const struct arena *arena, unsigned class) {
 }
 
 static void check_arenas(void) {
+  uint64_t kept_by_arenas = 0;
   for (const struct arena *arena = arenas.all; arena != NULL; arena = arena->next) {
     for (uint32_t i = 0; i < KEPT_SLOTS_MAX; i++) {
       const struct slot *kept = arena->kept[i];
       expect(kept == NULL || arena->life != ARENA_IDLE, "A5 an idle arena owns nothing", arena);
       for (uint32_t count = 0; kept != NULL && count <= KEPT_TOTAL_MAX; count++) {
         expect(kept->kind == SLOT_KEPT && kept->used == i + 1, "L2 what an arena keeps is a kept block", kept);
+        kept_by_arenas++;
         kept = BM_HARDENED && kept->next != 0 ? slot_at(kept->next) : NULL;
       }
     }
@@ -224,6 +230,7 @@ static void check_arenas(void) {
     expect(arena->remote == 0, "R3 no block waits for an idle arena", arena);
     expect(arena->full.first == 0, "A5 an idle arena owns nothing", arena);
   }
+  expect(BM_HARDENED || kept_blocks == kept_by_arenas, "L2 every kept block is some arena's", &heap);
 }
 
 /* Marks the state of a block that was met, until forget() has met it too. */

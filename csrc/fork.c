@@ -126,6 +126,7 @@ static void mend_child(void) {
   }
   for (struct arena *arena = arenas.all; arena != NULL; arena = arena->next)
     if (arena != mine && arena->life == ARENA_LIVE) forget(arena);
+  large_inherit(mine);
   for (uint32_t number = CHUNK_SLOTS; number < heap.top; number++) {
     struct slot *slot = slot_at(number);
     if (slot->kind == SLOT_CUT && slot_owner(slot) == mine) take_home(mine, slot);

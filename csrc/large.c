@@ -76,6 +76,17 @@ void large_drop_all(struct arena *arena) {
   arena->kept_slots = 0;
 }
 
+void large_inherit(const struct arena *mine) {
+  if (BM_HARDENED) return; /* such a block may wait for its guard pages to be opened */
+  lock_acquire(&heap.lock);
+  for (uint32_t number = CHUNK_SLOTS; number < heap.top; number++) {
+    struct slot *slot = slot_at(number);
+    if (slot->kind != SLOT_KEPT || (slot->used <= KEPT_SLOTS_MAX && mine->kept[slot->used - 1] == slot)) continue;
+    chunk_give(slot, slot->used);
+  }
+  lock_release(&heap.lock);
+}
+
 /* Keep a block that was freed; returns the one of its size kept until now, if one must go, or NULL. */
 static struct slot *keep(struct arena *arena, struct slot *slot) {
   struct slot **kept = &arena->kept[slot->used - 1];

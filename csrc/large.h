@@ -15,6 +15,8 @@ void large_free(struct slot *slot, void *address);
 void large_drop_kept(struct arena *arena, uint32_t count);
 /* Give back all that the arena keeps; its owner, or whoever holds arenas.lock if it has none. */
 void large_drop_all(struct arena *arena);
+/* In a forked child: what threads that it does not have were about to keep, or to give back, goes back. `mine` is the only arena left. */
+void large_inherit(const struct arena *mine);
 /* Make the block larger or smaller where it is; 1, or 0 with nothing changed. */
 int large_resize(struct slot *slot, size_t size);
 static inline size_t large_usable(const struct slot *slot) { return (size_t)slot->used * SLOT_BYTES; }

@@ -259,3 +259,38 @@ TEST("a child of a fork has back its own blocks that a thread which it does not 
     free(blocks[i]);
   }
 }
+
+enum { LARGE = 300000 };
+
+/* A thread that is in the middle of large_free(). */
+static void *be_about_to_keep(void *unused) {
+  free(malloc(1));
+  void *block = malloc(LARGE);
+  slot_of((uintptr_t)block)->kind = SLOT_KEPT;
+  pthread_barrier_wait(&there);
+  pthread_barrier_wait(&over);
+  slot_of((uintptr_t)block)->kind = SLOT_LARGE;
+  free(block);
+  return unused;
+}
+
+TEST("a child of a fork loses no large block that a thread which it does not have was about to give back") {
+  pthread_t thread;
+  if (BM_HARDENED) return;
+  pthread_barrier_init(&there, NULL, 2);
+  pthread_barrier_init(&over, NULL, 2);
+  free(malloc(LARGE)); /* this thread keeps one */
+  CHECK_EQ(pthread_create(&thread, NULL, be_about_to_keep, NULL), 0);
+  pthread_barrier_wait(&there);
+  CHECK_EXITS({
+    CHECK_EQ(bm_check(), 0);
+    void *one = malloc(LARGE);
+    void *other = malloc(LARGE);
+    CHECK(one != other);
+    free(one);
+    free(other);
+    CHECK_EQ(bm_check(), 0);
+  });
+  pthread_barrier_wait(&over);
+  CHECK_EQ(pthread_join(thread, NULL), 0);
+}

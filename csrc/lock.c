@@ -77,6 +77,11 @@ COLD void lock_release_slowly(struct lock *lock) {
   wake(lock, 1);
 }
 
+void lock_unmark(struct lock *lock) {
+  /* The others are woken one after another: each marks the lock anew before it sleeps again, and wakes the next when it releases it. */
+  if (replace(lock, lock_self() | LOCK_AWAITED, lock_self())) wake(lock, 1);
+}
+
 /* Requires the lock to be held by the caller. */
 static void mark_forking(struct lock *lock) {
   __atomic_store_n(&lock->word, lock_self() | LOCK_FORKING, __ATOMIC_RELAXED);

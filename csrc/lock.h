@@ -26,6 +26,10 @@ uint32_t lock_renew(void);
 void lock_wait(struct lock *lock);
 void lock_release_slowly(struct lock *lock);
 
+/* Whoever slept for the lock finds it marked as awaited, whether or not others sleep: take the mark off, for those to put it on again.
+ * Requires the caller to hold the lock. */
+void lock_unmark(struct lock *lock);
+
 /* Hold the lock across a fork: until lock_after_fork(), in the parent and in the child, the calling thread
  * may acquire it as if it were free. */
 void lock_before_fork(struct lock *lock);
@@ -56,7 +60,7 @@ static inline int lock_try(struct lock *lock) {
   return __atomic_compare_exchange_n(&lock->word, &word, lock_self(), 0, __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST);
 }
 
-/* 1 if somebody sleeps until the lock, which the caller holds, is released. */
+/* 1 if somebody sleeps until the lock, which the caller holds, is released; or did when the caller got it, see lock_unmark(). */
 static inline int lock_is_awaited(const struct lock *lock) {
   return (__atomic_load_n(&lock->word, __ATOMIC_RELAXED) & LOCK_AWAITED) != 0;
 }

@@ -92,6 +92,7 @@ static int is_due(struct slot *slot, int all) {
 static size_t sweep_chunk(uint32_t first, uint64_t due) {
   size_t purged = 0;
   lock_acquire(&park_lock);
+  lock_unmark(&park_lock);
   /* release: who sees this announcement sees the sweep before. */
   __atomic_store_n(&announced, first, __ATOMIC_RELEASE);
   if (os_barrier() == 0)

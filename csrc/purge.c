@@ -97,6 +97,7 @@ static size_t purge(uint32_t now, uint32_t delay) {
 
 size_t purge_run(uint32_t now, uint32_t delay) {
   lock_acquire(&purge_lock);
+  lock_unmark(&purge_lock); /* who waited for somebody else's round is not in a hurry to end its own */
   size_t purged = purge(now, delay);
   lock_release(&purge_lock);
   return purged;

@@ -8,9 +8,11 @@
 #include "heap.h"
 #include "huge.h"
 #include "os.h"
+#include "purge.h"
 #include "wrap.h"
 
 #include <pthread.h>
+#include <sched.h>
 #include <string.h>
 #include <time.h>
 #include <unistd.h>
@@ -307,6 +309,29 @@ TEST_OURS("what is free in the heap is purged when a huge block of no more bytes
   bm_stats(&after);
   CHECK_GE(after.purged_bytes, before.purged_bytes + half);
   bm_free(huge);
+}
+
+static void *trim(void *unused) {
+  (void)unused;
+  return (void *)(intptr_t)bm_malloc_trim(0);
+}
+
+TEST_OURS("malloc_trim() gives back what is free also if it had to wait for somebody else's purge") {
+  enum { BYTES = 1 << 20 };
+  CHECK_EQ(bm_mallopt(BM_OPT_PURGE_DELAY, -1), 1);
+  void *block = bm_malloc(BYTES), *result = NULL;
+  memset(block, 1, BYTES);
+  bm_free(block);
+  bm_thread_flush();
+  CHECK_GE(heap.dirty_bytes, BYTES);
+  pthread_t thread;
+  lock_acquire(&purge_lock);
+  CHECK_EQ(pthread_create(&thread, NULL, trim, NULL), 0);
+  while (!lock_is_awaited(&purge_lock)) sched_yield();
+  lock_release(&purge_lock);
+  CHECK_EQ(pthread_join(thread, &result), 0);
+  CHECK_EQ(result, 1);
+  CHECK_LE(heap.dirty_bytes, BYTES / 2);
 }
 
 static void *freed;

@@ -2,8 +2,9 @@
  *
  * Modelled: csrc/lock.h and lock.c. A futex's wait compares and falls asleep in one step, as the kernel does.
  *
- * Bounds: three threads; two acquire and release the lock ROUNDS times, the third does and then forks, and acquires the
- * lock again meanwhile, as a handler that allocates does.
+ * Bounds: three threads; two acquire and release the lock ROUNDS times, one of them takes the mark off each time that
+ * says that the lock is awaited, the third does and then forks, and acquires the lock again meanwhile, as a handler that
+ * allocates does.
  *
  * Proved: at most one thread is inside (whoever forks counts, handlers included), and none sleeps for ever: every
  * thread gets to its end.
@@ -125,6 +126,19 @@ inline lock_release() {
   fi
 }
 
+inline lock_unmark() {
+  replace(LOCK_AWAITED, LOCK_HELD);
+  if
+  :: done ->
+#ifdef UNMARK_UNTOLD
+     skip
+#else
+     wake_one()
+#endif
+  :: else
+  fi
+}
+
 inline lock_before_fork() {
   lock_acquire();
   forking = true;
@@ -143,7 +157,14 @@ proctype thread(byte me) {
   mtype seen;
   byte round;
   do
-  :: round < ROUNDS -> lock_acquire(); lock_release(); round++
+  :: round < ROUNDS ->
+     lock_acquire();
+     if
+     :: me == 1 -> lock_unmark()
+     :: else
+     fi;
+     lock_release();
+     round++
   :: else -> break
   od;
   if

@@ -143,8 +143,11 @@ static int background(void *unused) {
     if (delay < 0) break;
     sleep_on(&stopping, 0, (uint32_t)delay / 3 + 1);
     if (__atomic_load_n(&stopping, __ATOMIC_RELAXED) != 0) break;
-    /* Whoever stops this thread holds the lock meanwhile. */
-    if (!lock_try(&purge_lock)) continue;
+    /* Whoever stops this thread holds the lock meanwhile. Who purges need not have seen what was freed since. */
+    if (!lock_try(&purge_lock)) {
+      idle_rounds = -1;
+      continue;
+    }
     fruitless = purge(os_now_ms(), (uint32_t)delay) > 0 ? 0 : fruitless + 1;
     lock_release(&purge_lock);
     if (purgeable() > 0) idle_rounds = -1;

@@ -334,6 +334,20 @@ TEST_OURS("malloc_trim() gives back what is free also if it had to wait for some
   CHECK_LE(heap.dirty_bytes, BYTES / 2);
 }
 
+TEST_IF(NEEDS_OURS | NEEDS_NATIVE, "the thread that purges waits as long as it takes for somebody else who does, and then goes on") {
+  enum { COUNT = 16, BYTES = 1 << 20, DELAY = 3, ROUNDS = 10 };
+  void *blocks[COUNT];
+  CHECK_EQ(bm_mallopt(BM_OPT_PURGE_DELAY, DELAY), 1);
+  lock_acquire(&purge_lock);
+  for (size_t i = 0; i < COUNT; i++) memset(blocks[i] = bm_malloc(BYTES), 1, BYTES);
+  for (size_t i = 0; i < COUNT; i++) bm_free(blocks[i]);
+  uint32_t start = os_now_ms();
+  while (os_now_ms() - start < ROUNDS * DELAY) sched_yield();
+  lock_release(&purge_lock);
+  while (__atomic_load_n(&heap.dirty_bytes, __ATOMIC_RELAXED) >= COUNT / 2 * BYTES && os_now_ms() - start < 10000) sched_yield();
+  CHECK_LE(heap.dirty_bytes, COUNT / 2 * BYTES);
+}
+
 static void *freed;
 static unsigned purges;
 

@@ -12,7 +12,7 @@
  * Owner:     a slot's bits in `owner`: the arena's thread; OWNER_AGE also whoever purges, by compare-and-swap while there is
  *            OWNER_PARKED. Of a parked slot the arena's thread has the list it is on, `used`, the countdown and the change of state bytes
  *            from used to free; whoever holds park_lock and announced it the rest.
- * Cost:      a few instructions to park and to take back; a round looks at every slot of the heap. */
+ * Cost:      a few instructions to park and to take back; a round looks at every slot of the heap, if any is parked. */
 #include "park.h"
 
 #include "os.h"
@@ -102,8 +102,17 @@ static size_t sweep_chunk(uint32_t first, uint64_t due) {
   return purged;
 }
 
+/* 1 if any slot is parked that was not swept since. */
+static int is_any_parked(void) {
+  /* acquire: whole arenas. */
+  const struct arena *arena = __atomic_load_n(&arenas.all, __ATOMIC_ACQUIRE);
+  while (arena != NULL && park_purgeable(arena) == 0) arena = arena->next;
+  return arena != NULL;
+}
+
 size_t park_sweep(int all, const struct lock *held) {
   size_t total = 0;
+  if (!is_any_parked()) return 0; /* the table of a large heap is long */
   /* relaxed: slots that the heap gets meanwhile are nothing to purge yet. */
   uint32_t top = __atomic_load_n(&heap.top, __ATOMIC_RELAXED);
   for (uint32_t first = CHUNK_SLOTS; first < top && !lock_is_awaited(held); first += CHUNK_SLOTS) {

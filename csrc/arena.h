@@ -72,6 +72,7 @@ struct arena {
   uint32_t tidied;   /* ms, when a class's slots were last looked through for idle ones */
   uint32_t flushed;  /* ms, when out[] was last sent for its age */
   uint32_t batch_count;
+  uint32_t tidy_next[CLASS_COUNT];     /* the slot to be looked at next when the class is; it may have gone since */
   uint64_t served;                     /* bit c: class c had a slot of the heap once */
   struct batch *batches;               /* empty ones in store (remote.c) */
   struct outgoing out[REMOTE_OWNERS];  /* frees of others' blocks, by their owner's number */

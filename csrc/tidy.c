@@ -30,15 +30,23 @@ static void tidy_slot(struct arena *arena, struct slot *slot) {
   }
 }
 
-/* One class at a time, and of that so many slots, those that were listed first, so that no request waits for long. */
+static int is_listed(const struct arena *arena, const struct slot *slot, unsigned class) {
+  if (slot_kind(slot) != SLOT_CUT || slot_owner(slot) != arena || slot->class != class) return 0;
+  return slot->place == PLACE_LISTED || !slot_is_open_to(slot, arena);
+}
+
+/* One class at a time, and of that so many slots, so that no request waits for long: from where the last look ended, if that slot
+ * is still listed, or from the one that was listed first. */
 static void tidy_class(struct arena *arena, unsigned class) {
   if (block_is_medium(class)) medium_return(arena, class);
-  uint32_t next, left = TIDY_SLOTS;
-  for (uint32_t number = arena->listed[class].first; number != 0 && left > 0; number = next, left--) {
+  uint32_t number = arena->tidy_next[class], left = TIDY_SLOTS;
+  if (!is_listed(arena, slot_at(number), class)) number = arena->listed[class].first;
+  for (uint32_t next; number != 0 && left > 0; number = next, left--) {
     struct slot *slot = slot_at(number);
     next = slot->next;
     tidy_slot(arena, slot);
   }
+  arena->tidy_next[class] = number;
 }
 
 void tidy_tick(struct arena *arena) {

@@ -2,10 +2,12 @@
 #include "harness.h"
 
 #include "arena.h"
+#include "arena_inside.h"
 #include "buddymalloc.h"
 #include "park.h"
 #include "purge.h"
 #include "slot.h"
+#include "tidy.h"
 #include "wrap.h"
 
 #include <pthread.h>
@@ -181,5 +183,34 @@ TEST_IF(NEEDS_EXACT, "an owner that takes its slots back while they are swept lo
   }
   __atomic_store_n(&stop, 1, __ATOMIC_RELAXED);
   CHECK_EQ(pthread_join(thread, NULL), 0);
+  CHECK_EQ(bm_check(), 0);
+}
+
+/* ---- Idle slots ---------------------------------------------------------------------------------- */
+
+/* Time goes by, and the class is looked through. */
+static void tidy(unsigned class) {
+  arena_mine->tidy_class = (uint8_t)class;
+  arena_mine->tidied = arena_mine->now - 2 * TIDY_MS;
+  tidy_tick(arena_mine);
+}
+
+TEST_IF(NEEDS_EXACT | NEEDS_NATIVE, "of many idle slots all are parked in the end") {
+  enum { SLOTS = 3 * TIDY_SLOTS, BLOCKS = 64 * SLOTS };
+  static void *many[BLOCKS];
+  CHECK_EQ(bm_mallopt(BM_OPT_PURGE_DELAY, -1), 1);
+  for (size_t i = 0; i < BLOCKS; i++) CHECK((many[i] = bm_malloc(SIZE)) != NULL);
+  for (size_t i = 0; i < BLOCKS; i++)
+    if (i % 64 < 32) bm_free(many[i]);
+  struct arena *arena = arena_mine;
+  unsigned class = block_class_of(SIZE);
+  for (uint32_t number = arena->listed[class].first; number != 0; number = slot_at(number)->next) {
+    arena_unpark(arena, slot_at(number));
+    slot_at(number)->stamp = arena->now - 2 * IDLE_SLOT_MS;
+  }
+  size_t listed = count_in(PLACE_LISTED);
+  CHECK_GE(listed, 2 * TIDY_SLOTS + 1);
+  for (size_t look = 0; look < (listed + TIDY_SLOTS - 1) / TIDY_SLOTS; look++) tidy(class);
+  CHECK_EQ(count_in(PLACE_PARKED), listed);
   CHECK_EQ(bm_check(), 0);
 }

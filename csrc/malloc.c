@@ -13,6 +13,7 @@
 #include "os.h"
 #include "purge.h"
 #include "thread.h"
+#include "tidy.h"
 
 #include <errno.h>
 
@@ -81,7 +82,8 @@ static void *try_beyond(size_t size, size_t alignment, int zeroed) {
 
 void *alloc_beyond(size_t size, size_t alignment, int zeroed) {
   if (size > PTRDIFF_MAX) return out_of_memory();
-  thread_arena(); /* it keeps what is freed, if only large blocks are */
+  struct arena *arena = thread_arena(); /* it keeps what is freed, if only large blocks are */
+  if (arena != NULL) tidy_step(arena);
   void *address = try_beyond(size, alignment, zeroed);
   if (UNLIKELY(address == NULL)) {
     reclaim();

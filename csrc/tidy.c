@@ -62,3 +62,8 @@ void tidy_tick(struct arena *arena) {
   tidy_class(arena, arena->tidy_class);
   arena->tidy_class = (uint8_t)((arena->tidy_class + 1) % CLASS_COUNT);
 }
+
+void tidy_step(struct arena *arena) {
+  if (++arena->events >= EVENTS_PER_TICK) tidy_tick(arena);
+  if (remote_waiting(arena)) remote_drain(arena);
+}

@@ -6,5 +6,7 @@
 
 /* Some time has passed, perhaps: bring `now` up to date, and let go of what was not needed lately. */
 void tidy_tick(struct arena *arena);
+/* A slow step that is no refill: now and then, do that; and take in what others freed. */
+void tidy_step(struct arena *arena);
 
 #endif

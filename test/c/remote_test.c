@@ -96,3 +96,19 @@ TEST_IF(NEEDS_SIZES, "blocks of many threads that sleep, freed in turn, take no 
   for (int i = 0; i < OWNERS; i++) CHECK_EQ(pthread_join(threads[i], NULL), 0);
   CHECK_EQ(bm_check(), 0);
 }
+
+static void *free_them(void *blocks) {
+  for (int i = 0; i < BLOCKS; i++) free(((void **)blocks)[i]);
+  return NULL;
+}
+
+TEST_IF(NEEDS_SIZES, "a thread that asks for large blocks alone takes in what others freed") {
+  static void *blocks[BLOCKS];
+  for (int i = 0; i < BLOCKS; i++) CHECK((blocks[i] = malloc(100)) != NULL);
+  pthread_t thread;
+  CHECK_EQ(pthread_create(&thread, NULL, free_them, blocks), 0);
+  CHECK_EQ(pthread_join(thread, NULL), 0);
+  CHECK(remote_waiting(arena_mine));
+  free(malloc(1500000));
+  CHECK(!remote_waiting(arena_mine));
+}

@@ -64,6 +64,7 @@ struct arena {
   uint64_t handed;   /* blocks ever moved into the stock */
   uint64_t returned; /* frees that slots told of (slot_returned() has the rest) */
   uint64_t recycled; /* blocks of medium classes put into the stock by free(): part of neither */
+  uint32_t drains;   /* how often the queue was taken in; by its thread, or whoever forwards it; read by whoever purges */
   uint64_t drained;  /* of those that came back: frees by other threads */
   uint64_t sent;     /* frees of others' blocks by this thread */
   uint64_t large_allocs, large_frees; /* by way of `kept` */
@@ -84,7 +85,10 @@ struct arena {
   struct slot *kept[KEPT_SLOTS_MAX];      /* freed large blocks, by their slots less 1 (large.c); purge.c may take them */
   struct slot *kept_seen[KEPT_SLOTS_MAX]; /* their values when purge.c last looked; purge_lock */
   uint32_t kept_slots;                    /* in kept[], at most: purge.c does not tell */
+  size_t remote_swept;                    /* remote_bytes when what waits was last purged; purge_lock */
+  uint32_t drains_seen, remote_age;       /* `drains` when last looked at, and looks since that changed; purge_lock */
   _Alignas(CACHE_LINE) uintptr_t remote; /* the queue of blocks that others freed; any thread pushes (remote.c) */
+  size_t remote_bytes;                   /* in the batches that were pushed since it was last drained: an estimate; any thread */
 };
 
 struct arenas {

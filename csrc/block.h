@@ -33,7 +33,8 @@ enum block_state {
   BLOCK_USED = 1,   /* in the program's hands */
   BLOCK_REMOTE = 2, /* freed by a thread that does not own it, on its way home */
   BLOCK_PURGED = 3, /* free, its page given back; on no list (slot.c) */
-  BLOCK_QUARANTINED = 4 /* freed, not to be reused yet (hardened/quarantine.c) */
+  BLOCK_QUARANTINED = 4, /* freed, not to be reused yet (hardened/quarantine.c) */
+  BLOCK_HELD = 5 /* on its way home, and in the hands of whoever purges meanwhile (remote.c) */
 };
 
 /* Blocks at the beginning of a slot that are never handed out: in the hardened build one, a guard before the next. */

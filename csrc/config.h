@@ -96,6 +96,14 @@
 #ifndef REMOTE_FEW
 #define REMOTE_FEW 16u
 #endif
+/* What others freed for a thread that does not take it in, for so many looks of whoever purges, is purged where it lies, from so many
+ * bytes on. */
+#ifndef REMOTE_AGE
+#define REMOTE_AGE 3u
+#endif
+#ifndef REMOTE_PURGE_MIN
+#define REMOTE_PURGE_MIN (1u << 20)
+#endif
 /* A thread without an arena sends so many blocks of others singly before it gets an arena to collect them in: at a thread's very end, when
  * nobody tells the allocator of it any more, the C library frees a few. */
 #ifndef REMOTE_SINGLES

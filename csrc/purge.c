@@ -28,6 +28,7 @@
 #include "orphan.h"
 #include "os.h"
 #include "park.h"
+#include "remote.h"
 
 #include <errno.h>
 #include <linux/futex.h>
@@ -73,7 +74,7 @@ static size_t unowned_purgeable(void) {
 static size_t purgeable(void) {
   size_t bytes = unowned_purgeable();
   for (const struct arena *arena = __atomic_load_n(&arenas.all, __ATOMIC_ACQUIRE); arena != NULL; arena = arena->next)
-    bytes += park_purgeable(arena);
+    bytes += park_purgeable(arena) + remote_purgeable(arena);
   return bytes;
 }
 
@@ -88,11 +89,18 @@ static void drop_kept(uint32_t delay) {
   }
 }
 
+static size_t purge_waiting(int at_once) {
+  size_t purged = 0;
+  for (struct arena *arena = __atomic_load_n(&arenas.all, __ATOMIC_ACQUIRE); arena != NULL && !lock_is_awaited(&purge_lock); arena = arena->next)
+    purged += remote_purge(arena, at_once, &purge_lock);
+  return purged;
+}
+
 /* Requires purge_lock, and need not do all of it if somebody awaits that: a fork, say. */
 static size_t purge(uint32_t now, uint32_t delay) {
   drop_kept(delay);
   return chunk_purge(now, delay, SIZE_MAX, &purge_lock) + orphan_purge(now, delay, &purge_lock) + park_sweep(delay == 0, &purge_lock) +
-         huge_decay(now, delay);
+         purge_waiting(delay == 0) + huge_decay(now, delay);
 }
 
 size_t purge_run(uint32_t now, uint32_t delay) {
@@ -224,8 +232,10 @@ static int start_thread(void) { return 0; }
 void purge_stop(void) {}
 #endif
 
-void purge_notice(void) {
-  if (LIKELY(unowned_purgeable() + park_purgeable(arena_mine) < BACKGROUND_THRESHOLD) || !options.background || options.purge_delay < 0) return;
+void purge_notice(void) { purge_notice_of(0); }
+
+void purge_notice_of(size_t bytes) {
+  if (LIKELY(unowned_purgeable() + park_purgeable(arena_mine) + bytes < BACKGROUND_THRESHOLD) || !options.background || options.purge_delay < 0) return;
   uint32_t none = 0;
   if (__atomic_load_n(&running, __ATOMIC_RELAXED) != 0 || __atomic_load_n(&refused, __ATOMIC_RELAXED) != 0) return;
   /* acquire: what the last thread did is seen; the kernel clears `running` when it is gone. */

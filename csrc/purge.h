@@ -12,6 +12,8 @@ void purge_tick(uint32_t now);
 /* There is more to purge than before: see to it that it happens even if the program now
  * falls asleep. The caller holds no lock. */
 void purge_notice(void);
+/* The same, where `bytes` are among it that purge_notice() does not count. */
+void purge_notice_of(size_t bytes);
 /* Purge everything that was left alone for `delay` ms; bytes given back. */
 size_t purge_run(uint32_t now, uint32_t delay);
 /* So many bytes, just obtained, are about to be used that the heap does not serve: if as much is free in it, that is purged now, so that

@@ -19,6 +19,7 @@
 #include "guard.h"
 #include "orphan.h"
 #include "os.h"
+#include "purge.h"
 #include "slot.h"
 
 #include <string.h>
@@ -117,6 +118,14 @@ struct remote_cursor remote_take(struct arena *arena) {
   return cursor;
 }
 
+/* The same, for good. */
+static struct remote_cursor begin(struct arena *arena) {
+  /* relaxed: estimates. */
+  __atomic_fetch_add(&arena->drains, 1, __ATOMIC_RELAXED);
+  __atomic_store_n(&arena->remote_bytes, 0, __ATOMIC_RELAXED);
+  return remote_take(arena);
+}
+
 struct block *remote_next(struct remote_cursor *cursor) {
   if (cursor->item & SINGLE) {
     struct block *block = (struct block *)(cursor->item & ~SINGLE);
@@ -135,7 +144,7 @@ struct block *remote_next(struct remote_cursor *cursor) {
 }
 
 void remote_drain(struct arena *arena) {
-  struct remote_cursor cursor = remote_take(arena);
+  struct remote_cursor cursor = begin(arena);
   for (struct block *block; (block = remote_next(&cursor)) != NULL;) {
     struct slot *slot = slot_of((uintptr_t)block);
     if (LIKELY(slot_owner(slot) == arena))
@@ -148,7 +157,7 @@ void remote_drain(struct arena *arena) {
 /* The arena is idle, and somebody may open it meanwhile: its store is left alone. */
 void remote_forward(struct arena *arena) {
   struct arena store = {.remote = 0};
-  struct remote_cursor cursor = remote_take(arena);
+  struct remote_cursor cursor = begin(arena);
   cursor.arena = &store;
   for (struct block *block; (block = remote_next(&cursor)) != NULL;) remote_reroute(block);
   lock_acquire(&batch_lock);
@@ -173,6 +182,14 @@ static void send_few(struct arena *arena, struct arena *owner, struct batch *bat
   push(owner, first, (uintptr_t *)&last->next);
 }
 
+static void send_batch(struct arena *owner, struct batch *batch) {
+  /* relaxed: an estimate. */
+  __atomic_fetch_add(&owner->remote_bytes, batch->bytes, __ATOMIC_RELAXED);
+  push(owner, (uintptr_t)batch, &batch->next);
+  size_t purgeable = remote_purgeable(owner);
+  if (UNLIKELY(purgeable >= BACKGROUND_THRESHOLD)) purge_notice_of(purgeable);
+}
+
 static void send(struct arena *arena, struct outgoing *out) {
   struct batch *batch = out->batch;
   if (batch == NULL) return;
@@ -180,7 +197,7 @@ static void send(struct arena *arena, struct outgoing *out) {
   if (is_few(batch))
     send_few(arena, out->owner, batch);
   else
-    push(out->owner, (uintptr_t)batch, &batch->next);
+    send_batch(out->owner, batch);
 }
 
 void remote_flush(struct arena *arena) {
@@ -230,8 +247,71 @@ void remote_free(struct arena *arena, struct slot *slot, void *address) {
   if (UNLIKELY(batch->count == REMOTE_BATCH_BLOCKS || batch->bytes >= REMOTE_BATCH_BYTES)) send(arena, out);
 }
 
+/* ---- Owners that sleep ------------------------------------------------------------------------ */
+
+/* Whoever purges a queue looks at all state bytes of its blocks' slots, of which the owner writes others meanwhile: what it reads there
+ * is never BLOCK_HELD, whatever it is. ThreadSanitizer would have them be atomic. */
+#if defined(__SANITIZE_THREAD__)
+#define CAN_HOLD 0
+#else
+#define CAN_HOLD (!BM_HARDENED && !BM_UNCHECKED) /* there freed blocks hold something; or which they are is not known */
+#endif
+
+size_t remote_purgeable(const struct arena *arena) {
+  if (!CAN_HOLD) return 0;
+  /* relaxed: estimates. */
+  size_t bytes = __atomic_load_n(&arena->remote_bytes, __ATOMIC_RELAXED), swept = __atomic_load_n(&arena->remote_swept, __ATOMIC_RELAXED);
+  if (bytes < swept) swept = 0; /* drained since */
+  size_t more = bytes - swept;
+  return more >= REMOTE_PURGE_MIN && more >= swept / 4 ? more : 0;
+}
+
+static uintptr_t *link_of(uintptr_t item) {
+  return item & SINGLE ? (uintptr_t *)&((struct block *)(item & ~SINGLE))->next : &((struct batch *)item)->next;
+}
+
+/* The blocks of a batch are nobody's but whose the batch is. */
+static void hold(const struct batch *batch) {
+  for (uint32_t i = 0; i < batch->count; i++)
+    /* relaxed: as in leave(). */
+    __atomic_store_n(slot_state(slot_of((uintptr_t)batch->blocks[i]), (uintptr_t)batch->blocks[i]), BLOCK_HELD, __ATOMIC_RELAXED);
+}
+
+static size_t purge_held(const struct batch *batch, const struct lock *held) {
+  size_t purged = 0;
+  for (uint32_t i = 0; i < batch->count; i++) {
+    const struct slot *slot = slot_of((uintptr_t)batch->blocks[i]);
+    if (*slot_state(slot, (uintptr_t)batch->blocks[i]) != BLOCK_HELD) continue; /* its slot has had its turn */
+    uint32_t pages = slot_release_held(slot);
+    if (pages != 0 && !lock_is_awaited(held)) purged += slot_purge(slot, pages);
+  }
+  return purged;
+}
+
+/* The queue is taken, as its owner would, and pushed again: in the meantime nobody else has its blocks. */
+size_t remote_purge(struct arena *arena, int at_once, const struct lock *held) {
+  size_t bytes = __atomic_load_n(&arena->remote_bytes, __ATOMIC_RELAXED), purged = 0;
+  uint32_t drains = __atomic_load_n(&arena->drains, __ATOMIC_RELAXED);
+  int waits = remote_purgeable(arena) != 0;
+  arena->remote_age = waits && drains == arena->drains_seen ? arena->remote_age + 1 : 0;
+  arena->drains_seen = drains;
+  if (!waits || (!at_once && arena->remote_age < REMOTE_AGE)) return 0;
+  uintptr_t queue = remote_take(arena).item, *last = NULL;
+  if (queue == 0) return 0;
+  for (uintptr_t item = queue; item != 0; item = *(last = link_of(item)))
+    if ((item & SINGLE) == 0) hold((struct batch *)item);
+  for (uintptr_t item = queue; item != 0; item = *link_of(item))
+    if ((item & SINGLE) == 0) purged += purge_held((struct batch *)item, held);
+  __atomic_store_n(&arena->remote_swept, bytes, __ATOMIC_RELAXED);
+  push(arena, queue, last);
+  lock_acquire(&heap.lock);
+  heap.purged_bytes += purged;
+  lock_release(&heap.lock);
+  return purged;
+}
+
 void remote_forget(struct arena *arena) {
-  arena->remote = 0;
+  arena->remote = arena->remote_bytes = 0;
   memset(arena->out, 0, sizeof arena->out);
 }
 

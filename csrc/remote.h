@@ -14,6 +14,11 @@ void remote_flush(struct arena *arena);
 void remote_drain(struct arena *arena);
 /* Send the blocks that wait for an arena without a thread to their slots' owners. */
 void remote_forward(struct arena *arena);
+/* Purge pages on which nothing lies but blocks that wait for the arena, if it did not take any in for some looks, or at once; bytes.
+ * Requires `held`, which is purge_lock, and stops early if somebody wants that. */
+size_t remote_purge(struct arena *arena, int at_once, const struct lock *held);
+/* Bytes in such blocks that were not looked at, if they are many: an estimate. */
+size_t remote_purgeable(const struct arena *arena);
 /* Send one block to whoever owns its slot now. */
 void remote_reroute(struct block *block);
 /* Drop the arena's batches and queue, in a forked child: their blocks are found by their state. */

@@ -212,6 +212,20 @@ uint32_t slot_prepare_purge(struct slot *slot) {
   return wanted;
 }
 
+uint32_t slot_release_held(const struct slot *slot) {
+  const struct block_class *class = &block_classes[slot->class];
+  uint32_t held = 0, busy = 0;
+  for (uint32_t index = 0; index < class->capacity; index++) {
+    if (slot_state_of(slot, index) != BLOCK_HELD) {
+      busy |= pages_of(class, index);
+      continue;
+    }
+    held |= pages_of(class, index);
+    __atomic_store_n(&slot->states[index], BLOCK_REMOTE, __ATOMIC_RELAXED);
+  }
+  return held & ~busy;
+}
+
 size_t slot_purge(const struct slot *slot, uint32_t pages) {
   size_t purged = 0;
   while (pages != 0) {

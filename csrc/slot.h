@@ -94,6 +94,8 @@ uint32_t slot_relink(struct slot *slot);
 /* Take the blocks of pages that only free blocks lie on for purged; returns the pages, bit by bit. The list is to be made
  * anew then. Requires no free block to be in stock. */
 uint32_t slot_prepare_purge(struct slot *slot);
+/* The pages that nothing lies on but blocks in state BLOCK_HELD, bit by bit; those are BLOCK_REMOTE from here on. Any thread may that has them. */
+uint32_t slot_release_held(const struct slot *slot);
 /* Give those pages back; returns bytes. The slot must not serve anybody meanwhile. */
 size_t slot_purge(const struct slot *slot, uint32_t pages);
 

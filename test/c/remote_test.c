@@ -2,10 +2,12 @@
 #include "remote.h"
 
 #include "buddymalloc.h"
+#include "content.h"
 #include "door.h"
 #include "harness.h"
 
 #include <pthread.h>
+#include <unistd.h>
 
 /* What a thread without an arena sends singly, and a batch. */
 enum { SINGLES = REMOTE_SINGLES, BLOCKS = SINGLES + REMOTE_BATCH_BLOCKS };
@@ -111,4 +113,50 @@ TEST_IF(NEEDS_SIZES, "a thread that asks for large blocks alone takes in what ot
   CHECK(remote_waiting(arena_mine));
   free(malloc(1500000));
   CHECK(!remote_waiting(arena_mine));
+}
+
+/* ---- An owner that sleeps ----------------------------------------------------------------------- */
+
+enum { PILE = 100000, PILE_BYTES = 100, KEPT_EVERY = 4096 };
+static unsigned char *pile[PILE];
+static pthread_barrier_t piled, taken_down;
+
+static void *pile_up_and_sleep(void *unused) {
+  for (int i = 0; i < PILE; i++) content_fill(pile[i] = malloc(PILE_BYTES), PILE_BYTES, (uint64_t)i);
+  pthread_barrier_wait(&piled);
+  pthread_barrier_wait(&taken_down);
+  for (int i = 0; i < PILE; i++) { /* takes in what the other has freed */
+    if (i % KEPT_EVERY == 0) continue;
+    CHECK((pile[i] = malloc(PILE_BYTES)) != NULL);
+    content_fill(pile[i], PILE_BYTES, (uint64_t)i);
+  }
+  for (int i = 0; i < PILE; i++) {
+    content_verify(pile[i], PILE_BYTES, (uint64_t)i);
+    free(pile[i]);
+  }
+  return unused;
+}
+
+TEST_IF(NEEDS_EXACT | NEEDS_NATIVE, "what was freed for a thread that sleeps is purged where it lies, and comes home when it wakes") {
+  pthread_t thread;
+  struct bm_stats before, after;
+  if (BM_HARDENED) return;
+  CHECK_EQ(bm_mallopt(BM_OPT_PURGE_DELAY, -1), 1);
+  pthread_barrier_init(&piled, NULL, 2);
+  pthread_barrier_init(&taken_down, NULL, 2);
+  CHECK_EQ(pthread_create(&thread, NULL, pile_up_and_sleep, NULL), 0);
+  pthread_barrier_wait(&piled);
+  for (int i = 0; i < PILE; i++)
+    if (i % KEPT_EVERY != 0) free(pile[i]);
+  bm_thread_flush();
+  bm_stats(&before);
+  bm_malloc_trim(0);
+  bm_stats(&after);
+  CHECK_GE(after.purged_bytes - before.purged_bytes, PILE / 4 * 3 * PILE_BYTES);
+  CHECK_EQ(bm_check(), 0);
+  for (int i = 0; i < PILE; i += KEPT_EVERY) content_verify(pile[i], PILE_BYTES, (uint64_t)i);
+  CHECK_FATAL("double free", pile[1], free(pile[1]));
+  pthread_barrier_wait(&taken_down);
+  CHECK_EQ(pthread_join(thread, NULL), 0);
+  CHECK_EQ(bm_check(), 0);
 }

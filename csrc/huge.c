@@ -216,6 +216,16 @@ static uint32_t oldest(void) {
   return first;
 }
 
+/* So many bytes are about to be live besides: cached mappings that would lie beside them, when the program was never so large, go. */
+static void make_way(size_t bytes) {
+  struct cached old[HUGE_CACHE_ENTRIES];
+  uint32_t count = 0;
+  lock_acquire(&huge_lock);
+  while (cache_count > 0 && live_bytes + cached_bytes + bytes > peak_bytes) old[count++] = uncache(oldest());
+  lock_release(&huge_lock);
+  for (uint32_t i = 0; i < count; i++) unmap(old[i].address, old[i].bytes);
+}
+
 void huge_give_way(size_t bytes) {
   struct cached mapping = {0, 0, 0};
   /* relaxed: a hint. */
@@ -264,6 +274,7 @@ void *huge_alloc(size_t size, size_t alignment, int zeroed) {
   int found = uncache_best(bytes, alignment, &mapping);
   lock_release(&huge_lock);
   if (found) {
+    if (mapping.bytes < bytes) make_way(bytes);
     address = reshape(mapping, &bytes, alignment);
     if (address == 0)
       unmap(mapping.address, mapping.bytes);

@@ -400,3 +400,18 @@ TEST("blocks of more than 32 KiB are mappings where the heap's window is full") 
   }
   CHECK_EQ(bm_check(), 0);
 }
+
+TEST_OURS("cached mappings go where they would make the program larger than it ever was beside a new one") {
+  enum { COUNT = 8, BYTES = 3 << 20 };
+  void *blocks[COUNT];
+  CHECK_EQ(bm_mallopt(BM_OPT_PURGE_DELAY, -1), 1);
+  for (size_t i = 0; i < COUNT; i++) CHECK((blocks[i] = bm_malloc(BYTES)) != NULL);
+  for (size_t i = 0; i < COUNT; i++) bm_free(blocks[i]);
+  CHECK_EQ(huge_cached_bytes(), COUNT * BYTES);
+  void *block = bm_malloc((COUNT - 2) * BYTES);
+  CHECK_EQ(huge_cached_bytes(), 2 * BYTES);
+  bm_free(block);
+  for (size_t i = 0; i < COUNT / 2; i++) CHECK((blocks[i] = bm_malloc(BYTES)) != NULL);
+  for (size_t i = 0; i < COUNT / 2; i++) bm_free(blocks[i]);
+  CHECK_EQ(bm_check(), 0);
+}

@@ -142,7 +142,7 @@
 
 /* Freed huge mappings kept for reuse, at most so many. */
 #ifndef HUGE_CACHE_ENTRIES
-#define HUGE_CACHE_ENTRIES 32u
+#define HUGE_CACHE_ENTRIES 128u
 #endif
 
 /* The window of addresses that the heap may grow into: so many times the memory and

@@ -12,7 +12,7 @@
 #include <unistd.h>
 
 struct options options = {
-    .sbrk = 1, .purge_delay = 300, .huge_cache = 65536, .background = 1,
+    .sbrk = 1, .purge_delay = 300, .huge_cache = 262144, .background = 1,
 };
 
 struct option_row {

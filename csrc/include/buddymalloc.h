@@ -151,7 +151,7 @@ BM_API void bm_background_stop(void);
 enum bm_option {
   BM_OPT_SBRK = 1000,       /* 1: grow by sbrk, 0: by mmap only (default 1) */
   BM_OPT_PURGE_DELAY = 1001,/* ms before free memory goes back; -1: never (default 300) */
-  BM_OPT_HUGE_CACHE = 1002, /* KiB of freed huge mappings kept (default 65536) */
+  BM_OPT_HUGE_CACHE = 1002, /* KiB of freed huge mappings kept (default 262144) */
   BM_OPT_BACKGROUND = 1003, /* 1: a short-lived thread purges when the program idles (default 1) */
   BM_OPT_HUGEPAGES = 1004,  /* 1: ask for transparent huge pages (default 0) */
   BM_OPT_STATS_AT_EXIT = 1005, /* 1: malloc_stats at exit (default 0) */

@@ -119,7 +119,7 @@ TEST("BUDDYMALLOC_DONTDUMP keeps blocks of every size out of core dumps") {
 
 /* secure.test.ts runs this in a set-user-ID program, with every variable set. */
 TEST("under secure execution every option keeps its default, whatever its variable says") {
-  static const int defaults[] = {1, 300, 65536, 1, 0, 0, 0, 0};
+  static const int defaults[] = {1, 300, 262144, 1, 0, 0, 0, 0};
   static_assert(sizeof defaults / sizeof defaults[0] == ROWS, "each option has a default");
   if (getenv("TEST_SECURE") == NULL) return;
   CHECK(getauxval(AT_SECURE) != 0);

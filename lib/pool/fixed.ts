@@ -31,7 +31,7 @@ export class Fixed {
     this.#stock = inside.quick.stock;
     inside.look();
     this.#word = inside.quick.word;
-    this.#home = inside.fixedHome();
+    this.#home = inside.homes.ofRecycler();
     inside.addRecycler(this);
   }
 
@@ -119,7 +119,7 @@ export class Fixed {
     const blocks = this.#idle.splice(0);
     if (word !== this.#word) {
       this.#word = word;
-      this.#home = this.#inside.fixedHome();
+      this.#home = this.#inside.homes.ofRecycler();
       return 0;
     }
     for (const block of blocks) {

@@ -15,7 +15,8 @@ import {
   setPlace,
 } from './block.ts';
 import type { Fixed } from './fixed.ts';
-import { Home } from './home.ts';
+import type { Home } from './home.ts';
+import { Homes } from './homes.ts';
 import type { Inbox } from './inbox.ts';
 import { Memory } from './memory.ts';
 import { letGo } from './opened.ts';
@@ -24,18 +25,7 @@ import type { Pool } from './pool.ts';
 import type { Quick } from './quick.ts';
 import type { Scope } from './scope.ts';
 import { fail, STATUS } from './status.ts';
-import {
-  classTable,
-  HEAD_BUSY,
-  HEAD_THIRD,
-  pop,
-  push,
-  STOCK_HEAD,
-  STOCK_STRIDE,
-  STOCKED_SIZE,
-  secondOf,
-  stockCapacity,
-} from './stock.ts';
+import { classTable, HEAD_THIRD, pop, push, STOCK_HEAD, STOCKED_SIZE, secondOf } from './stock.ts';
 import type { Waiters } from './waiters.ts';
 
 /** Bits of the word that tells a thread what has happened (csrc/pool.h). */
@@ -50,6 +40,7 @@ export class Inside {
   readonly options: Readonly<PoolConfig>;
   readonly memory: Memory;
   readonly quick: Quick;
+  readonly homes: Homes;
   readonly waiters: Waiters;
   /** Those that are open. */
   readonly inboxes = new Set<Inbox>();
@@ -62,11 +53,7 @@ export class Inside {
   readonly #freedAs: number;
   readonly #third: Float64Array | undefined;
   readonly #scope: AsyncLocalStorage<Scope>;
-  #large: Home;
-  #own: Home;
   #scopes = 0;
-  /** The class of large blocks that are kept at hand, or -1. */
-  #favoured = -1;
 
   constructor(pool: Pool, binding: PoolBinding, waiters: Waiters, scope: AsyncLocalStorage<Scope>) {
     this.pool = pool;
@@ -96,9 +83,7 @@ export class Inside {
       firstAlone: binding.firstAlone,
     };
     this.traces = trace ? new Map() : undefined;
-    this.#large = new Home(pool, -1, 0, 0, 0, false);
-    this.#own = this.#large;
-    this.#makeHomes();
+    this.homes = new Homes(pool, binding, this.quick, guard === 'detach', this.memory.copies ? 0 : this.options.limit);
     this.waiters = waiters;
     waiters.connect(
       binding,
@@ -116,7 +101,7 @@ export class Inside {
     const word = this.native.sync();
     if (this.memory.copies) this.quick.stock[0] = word;
     if (Math.floor(word / WORD_EPOCH) !== Math.floor(this.quick.word / WORD_EPOCH)) {
-      this.#makeHomes();
+      this.homes.renew();
       this.traces?.clear();
       // At the other level blocks outlive a reset, until each is freed.
       if (this.options.guard !== 'detach') this.memory.closeAllAlone();
@@ -197,30 +182,13 @@ export class Inside {
     return this.#third === undefined ? this.native.third() : (this.#third[0] as number);
   }
 
-  /** Homes of blocks from here on; those of before are stale. */
-  #makeHomes(): void {
-    const { quick, pool } = this;
-    for (const home of [...quick.homes, ...quick.ownHomes, this.#large, this.#own]) home.stale = true;
-    const own = this.options.guard === 'detach';
-    const homes = (isOwn: boolean) =>
-      this.native.classes.map((bytes, index) => {
-        const capacity = this.memory.copies ? 0 : stockCapacity(bytes, this.options.limit);
-        return new Home(pool, index, bytes, STOCK_HEAD + index * STOCK_STRIDE, capacity, isOwn);
-      });
-    this.#favoured = -1;
-    quick.homes = homes(own);
-    quick.ownHomes = own ? quick.homes : homes(true);
-    this.#large = new Home(pool, -1, 0, HEAD_BUSY, 0, own);
-    this.#own = new Home(pool, -1, 0, HEAD_BUSY, 0, true);
-  }
-
   // ---- Places --------------------------------------------------------------------------------------------------------
 
   /** A place for so many bytes, or a status below 0. */
   take(bytes: number, alignment: number): number {
     if (this.#mayHaveNews) this.sync();
     if (bytes <= STOCKED_SIZE && alignment === 0) {
-      const home = this.#homeFor(bytes, 0);
+      const home = this.homes.of(bytes, 0);
       let place = pop(this.quick, home);
       if (place < 0 && home.capacity > 0) {
         this.native.stock(home.sizeClass, home.batch);
@@ -238,27 +206,6 @@ export class Inside {
     const place = this.take(bytes, alignment);
     if (place < 0) fail(place, bytes);
     return place;
-  }
-
-  /** A small block that has a region to itself, for the sake of its alignment, is no block of its size's stock. */
-  #homeFor(bytes: number, place: number): Home {
-    const { homes, classOf, firstAlone } = this.quick;
-    return bytes <= STOCKED_SIZE && place < firstAlone
-      ? (homes[classOf[(bytes + 63) >>> 6] as number] as Home)
-      : this.#large;
-  }
-
-  /** The same for a block that has an ArrayBuffer to itself whatever the guard. */
-  ownHomeFor(bytes: number, place: number): Home {
-    const { ownHomes, classOf, firstAlone } = this.quick;
-    return bytes <= STOCKED_SIZE && place < firstAlone
-      ? (ownHomes[classOf[(bytes + 63) >>> 6] as number] as Home)
-      : this.#own;
-  }
-
-  /** The home of a recycler's blocks. */
-  fixedHome(): Home {
-    return new Home(this.pool, -1, 0, HEAD_BUSY, 0, this.options.guard === 'detach', this.#large);
   }
 
   /** What the options want done to a block that was just taken. */
@@ -284,14 +231,10 @@ export class Inside {
     return { memory: this.memory.at(place, bytes), offset: this.memory.offset(place) };
   }
 
-  homeFor(bytes: number, place: number): Home {
-    return this.#homeFor(bytes, place);
-  }
-
   /** A Buffer over a place that was just taken; `kept` bytes of it have contents already. */
   view(place: number, bytes: number, kept = 0): PoolBuffer {
     if (kept === 0) this.prepare(place, bytes);
-    const home = this.#homeFor(bytes, place);
+    const home = this.homes.of(bytes, place);
     const { memory, offset } = this.open(place, bytes, home);
     const view = bufferBlock(memory, offset, bytes, home, place);
     if (this.options.zeroOnAlloc && bytes > kept && kept > 0) view.fill(0, kept);
@@ -372,7 +315,7 @@ export class Inside {
     const place = this.placeOf(block, 'ERR_DOUBLE_FREE');
     if (this.#freedAs >= 0) bytesOf(block).fill(this.#freedAs);
     const home = homeOf(block) as Home;
-    if (home.capacity < home.most) this.#favour(home.sizeClass);
+    if (home.capacity < home.most) this.homes.favour(home.sizeClass);
     if (!this.#end(block, place, FREED)) return;
     if (home.capacity > 0) {
       if (push(this.quick, home, place)) return;
@@ -382,21 +325,6 @@ export class Inside {
     const status = this.call(() => this.native.give(place));
     if (status === STATUS.NO_BLOCK || status === STATUS.NOT_YOURS) fail(status);
     this.waiters.drain();
-  }
-
-  /** Keeps large blocks of this size at hand, instead of another. */
-  #favour(sizeClass: number): void {
-    if (this.#favoured >= 0) {
-      this.native.unstock(this.#favoured, 0);
-      for (const home of this.#homesOf(this.#favoured)) home.capacity = 0;
-    }
-    this.#favoured = sizeClass;
-    for (const home of this.#homesOf(sizeClass)) home.capacity = home.most;
-  }
-
-  #homesOf(sizeClass: number): Home[] {
-    const { homes, ownHomes } = this.quick;
-    return [homes[sizeClass] as Home, ownHomes[sizeClass] as Home];
   }
 
   // ---- Scopes --------------------------------------------------------------------------------------------------------

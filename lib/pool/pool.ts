@@ -220,7 +220,7 @@ export class Pool {
     const bytes = toBytes(size, 'size', MAX_BLOCK);
     const place = inside.takeOrThrow(bytes, 0);
     inside.prepare(place, bytes);
-    return inside.keep(stampBlock(inside.memory.own(place, bytes), inside.ownHomeFor(bytes, place), place));
+    return inside.keep(stampBlock(inside.memory.own(place, bytes), inside.homes.ownOf(bytes, place), place));
   }
 
   /**

@@ -25,7 +25,7 @@ export function typedBlock<T extends NodeJS.ArrayBufferView<ArrayBuffer>>(
   const bytes = count * element;
   const place = inside.takeOrThrow(bytes, 0);
   inside.prepare(place, bytes);
-  const home = inside.homeFor(bytes, place);
+  const home = inside.homes.of(bytes, place);
   const { memory, offset } = inside.open(place, bytes, home);
   let block: T;
   try {

@@ -17,6 +17,7 @@
       'csrc/freelist.c',
       'csrc/heap.c',
       'csrc/huge.c',
+      'csrc/huge_cache.c',
       'csrc/large.c',
       'csrc/lock.c',
       'csrc/malloc.c',

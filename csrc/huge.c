@@ -1,35 +1,27 @@
 /* huge.c: blocks beyond the largest block of the heap, each a mapping of its own.
  *
  * A hash table knows them by address, so a block needs no header and every address can be told
- * from a block's. A freed mapping is kept for a while and given to the next request, trimmed or
- * grown with mremap, so that its warm pages are used again; what is kept never makes the program
- * larger than it was when it was largest.
+ * from a block's. A freed block's mapping may be kept (huge_cache.c) and given to the next request,
+ * trimmed or grown with mremap.
  *
  * Owner:     huge_lock.
  * Invariant: H1  an entry with bytes > 0 is a live block: a mapping of that many bytes, a
  *                multiple of the OS page.
  *            H2  an entry with bytes 0 and an address is a freed block's, kept to tell a double free.
- *            H3  live_bytes and cached_bytes are the sums over the entries and the cache.
+ *            H3  huge_live_bytes and cached_bytes are the sums over the entries and the cache.
  * Cost:      O(1) expected, and at most two system calls, made without the lock but for resizing. */
 #include "huge.h"
 
 #include "config.h"
 #include "fatal.h"
+#include "huge_cache.h"
 #include "options.h"
 #include "os.h"
 #include "purge.h"
 
 #include <errno.h>
 
-struct cached {
-  uintptr_t address;
-  size_t bytes;
-  uint32_t stamp; /* ms when it was freed */
-};
-
 #define FIRST_CAPACITY 256u
-/* A block of the hardened build begins a page after its mapping does, and that is what must be aligned. */
-#define LEAD (BM_HARDENED ? OS_PAGE : 0)
 /* A block grown by realloc gets an eighth more addresses (no memory), for the next time. */
 #define GROWTH_DIVISOR 8u
 /* A reused or shrunk mapping may be so much (1/n) larger than asked for before it is trimmed. */
@@ -37,24 +29,9 @@ struct cached {
 
 struct lock huge_lock;
 struct huge_entry *huge_entries;
-size_t huge_capacity;
+size_t huge_capacity, huge_live_bytes;
 static size_t filled; /* entries with an address */
-static struct cached cache[HUGE_CACHE_ENTRIES];
-static uint32_t cache_count;
-static size_t cached_bytes, live_bytes, peak_bytes;
-static size_t heap_grown; /* bytes that the heap took since a mapping was cached, or given up for that (huge_give_way()) */
-static uint64_t live, allocs, frees, released_bytes;
-
-/* Mappings that the system refused to unmap while the cache was full, linked through their first words:
- * huge_decay() tries again. */
-struct stranded {
-  struct stranded *next;
-  size_t bytes;
-};
-static struct stranded *stranded;
-
-/* A mapping that the system refused to unmap is given to a later request, or unmapped later. Requires huge_lock. */
-static void strand(void *address, size_t bytes);
+static uint64_t live, allocs, frees;
 
 static size_t hash(uintptr_t address) { return (size_t)((address >> 12) * UINT64_C(0x9e3779b97f4a7c15) >> 20); }
 
@@ -75,7 +52,7 @@ static int make_room(void) {
   for (size_t i = 0; i < huge_capacity; i++)
     if (huge_entries[i].bytes != 0) *find(table, size, huge_entries[i].address) = huge_entries[i];
   size_t bytes = huge_capacity * sizeof *huge_entries;
-  if (huge_entries != NULL && os_unmap(huge_entries, bytes) != 0) strand(huge_entries, bytes);
+  if (huge_entries != NULL && os_unmap(huge_entries, bytes) != 0) huge_cache_strand(huge_entries, bytes);
   huge_entries = table;
   huge_capacity = size;
   filled = live;
@@ -90,8 +67,8 @@ static void insert(uintptr_t address, size_t bytes, size_t request) {
   entry->bytes = bytes;
   entry->request = request;
   live++;
-  live_bytes += bytes;
-  if (live_bytes > peak_bytes) peak_bytes = live_bytes;
+  huge_live_bytes += bytes;
+  huge_cache_note_growth();
 }
 
 static struct huge_entry *find_live(const void *address) {
@@ -102,148 +79,14 @@ static struct huge_entry *find_live(const void *address) {
 
 static void remove_live(struct huge_entry *entry) {
   live--;
-  live_bytes -= entry->bytes;
+  huge_live_bytes -= entry->bytes;
   entry->bytes = 0;
-}
-
-/* ---- The cache ------------------------------------------------------------------------ */
-
-static void set_cached_bytes(size_t bytes) { __atomic_store_n(&cached_bytes, bytes, __ATOMIC_RELAXED); }
-size_t huge_cached_bytes(void) { return __atomic_load_n(&cached_bytes, __ATOMIC_RELAXED); }
-
-static struct cached uncache(uint32_t i) {
-  struct cached mapping = cache[i];
-  cache[i] = cache[--cache_count];
-  set_cached_bytes(cached_bytes - mapping.bytes);
-  return mapping;
-}
-
-/* The cached mapping that fits best: the smallest that is large enough, else the largest. */
-static int uncache_best(size_t bytes, size_t alignment, struct cached *result) {
-  uint32_t best = HUGE_CACHE_ENTRIES;
-  for (uint32_t i = 0; i < cache_count; i++) {
-    if (((cache[i].address + LEAD) & (alignment - 1)) != 0) continue;
-    if (best == HUGE_CACHE_ENTRIES) {
-      best = i;
-      continue;
-    }
-    size_t size = cache[i].bytes, other = cache[best].bytes;
-    if (size >= bytes ? other < bytes || size < other : other < bytes && size > other) best = i;
-  }
-  if (best == HUGE_CACHE_ENTRIES) return 0;
-  *result = uncache(best);
-  return 1;
-}
-
-/* 1 if the mapping was kept. Never more than the option, nor than the program once used itself. */
-static int keep(uintptr_t address, size_t bytes) {
-  size_t limit = (size_t)options.huge_cache << 10;
-  if (BM_HARDENED) return 0; /* who reads what was freed shall see nothing */
-  if (cache_count == HUGE_CACHE_ENTRIES || cached_bytes + bytes > limit) return 0;
-  if (live_bytes + cached_bytes + bytes > peak_bytes) return 0;
-  if (cache_count == 0) heap_grown = 0;
-  cache[cache_count++] = (struct cached){address, bytes, os_now_ms()};
-  set_cached_bytes(cached_bytes + bytes);
-  return 1;
-}
-
-static void strand(void *address, size_t bytes) {
-  if (BM_HARDENED && os_open(address, bytes) != 0) return; /* lost, with its guard pages */
-  os_purge(address, bytes);
-  if (cache_count < HUGE_CACHE_ENTRIES) {
-    cache[cache_count++] = (struct cached){(uintptr_t)address, bytes, os_now_ms()};
-    set_cached_bytes(cached_bytes + bytes);
-    return;
-  }
-  struct stranded *mapping = address;
-  *mapping = (struct stranded){stranded, bytes};
-  stranded = mapping;
-}
-
-/* Unmap what no block ever was in. Returns 1, or 0 if the system refuses and the mapping is kept. */
-static int unmap_rest(uintptr_t address, size_t bytes) {
-  if (os_unmap((void *)address, bytes) == 0) return 1;
-  lock_acquire(&huge_lock);
-  strand((void *)address, bytes);
-  lock_release(&huge_lock);
-  return 0;
-}
-
-static int unmap(uintptr_t address, size_t bytes) {
-  int done = unmap_rest(address, bytes);
-  if (done) __atomic_fetch_add(&released_bytes, bytes, __ATOMIC_RELAXED);
-  return done;
-}
-
-static void unmap_stranded(void) {
-  lock_acquire(&huge_lock);
-  struct stranded *mapping = stranded, *next;
-  stranded = NULL;
-  lock_release(&huge_lock);
-  for (; mapping != NULL; mapping = next) {
-    next = mapping->next;
-    unmap((uintptr_t)mapping, mapping->bytes);
-  }
-}
-
-size_t huge_decay(uint32_t now, uint32_t delay) {
-  size_t total = 0;
-  struct cached old[HUGE_CACHE_ENTRIES];
-  uint32_t count = 0;
-  /* relaxed: a hint; the list is looked at again under the lock. */
-  if (__atomic_load_n(&stranded, __ATOMIC_RELAXED) != NULL) unmap_stranded();
-  if (huge_cached_bytes() == 0) return 0;
-  lock_acquire(&huge_lock);
-  for (uint32_t i = 0; i < cache_count;) {
-    if (os_has_passed(now, cache[i].stamp, delay))
-      old[count++] = uncache(i);
-    else
-      i++;
-  }
-  peak_bytes = live_bytes > peak_bytes / 4 * 3 ? live_bytes : peak_bytes / 4 * 3;
-  lock_release(&huge_lock);
-  for (uint32_t i = 0; i < count; i++) {
-    if (unmap(old[i].address, old[i].bytes)) total += old[i].bytes;
-  }
-  return total;
-}
-
-/* Requires one. */
-static uint32_t oldest(void) {
-  uint32_t first = 0;
-  for (uint32_t i = 1; i < cache_count; i++)
-    if ((int32_t)(cache[i].stamp - cache[first].stamp) < 0) first = i;
-  return first;
-}
-
-/* So many bytes are about to be live besides: cached mappings that would lie beside them, when the program was never so large, go. */
-static void make_way(size_t bytes) {
-  struct cached old[HUGE_CACHE_ENTRIES];
-  uint32_t count = 0;
-  lock_acquire(&huge_lock);
-  while (cache_count > 0 && live_bytes + cached_bytes + bytes > peak_bytes) old[count++] = uncache(oldest());
-  lock_release(&huge_lock);
-  for (uint32_t i = 0; i < count; i++) unmap(old[i].address, old[i].bytes);
-}
-
-void huge_give_way(size_t bytes) {
-  struct cached mapping = {0, 0, 0};
-  /* relaxed: a hint. */
-  if (LIKELY(huge_cached_bytes() == 0)) return;
-  lock_acquire(&huge_lock);
-  heap_grown += bytes;
-  if (cache_count > 0 && heap_grown >= cache[oldest()].bytes) {
-    mapping = uncache(oldest());
-    heap_grown -= mapping.bytes;
-  }
-  lock_release(&huge_lock);
-  if (mapping.bytes != 0) unmap(mapping.address, mapping.bytes);
 }
 
 /* ---- Allocation ------------------------------------------------------------------------ */
 
 /* Make a mapping out of a cached one: 0 if the system refuses. */
-static uintptr_t reshape(struct cached mapping, size_t *bytes, size_t alignment) {
+static uintptr_t reshape(struct huge_mapping mapping, size_t *bytes, size_t alignment) {
   if (mapping.bytes > *bytes) {
     if (mapping.bytes - *bytes <= *bytes / EXCESS_DIVISOR || os_unmap((void *)(mapping.address + *bytes), mapping.bytes - *bytes) != 0)
       *bytes = mapping.bytes;
@@ -259,9 +102,9 @@ static uintptr_t map_aligned(size_t bytes, size_t alignment) {
   if (room < bytes) return 0;
   uintptr_t start = (uintptr_t)os_map(room);
   if (start == 0) return 0;
-  uintptr_t address = ((start + LEAD + alignment - 1) & ~(uintptr_t)(alignment - 1)) - LEAD;
-  if (address > start) unmap_rest(start, address - start);
-  if (address + bytes < start + room) unmap_rest(address + bytes, start + room - address - bytes);
+  uintptr_t address = ((start + HUGE_LEAD + alignment - 1) & ~(uintptr_t)(alignment - 1)) - HUGE_LEAD;
+  if (address > start) huge_cache_unmap_rest(start, address - start);
+  if (address + bytes < start + room) huge_cache_unmap_rest(address + bytes, start + room - address - bytes);
   return address;
 }
 
@@ -269,15 +112,15 @@ void *huge_alloc(size_t size, size_t alignment, int zeroed) {
   if (size > PTRDIFF_MAX - OS_PAGE || alignment > PTRDIFF_MAX - size) return NULL;
   size_t bytes = size == 0 ? OS_PAGE : os_round_up(size);
   uintptr_t address = 0;
-  struct cached mapping;
+  struct huge_mapping mapping;
   lock_acquire(&huge_lock);
-  int found = uncache_best(bytes, alignment, &mapping);
+  int found = huge_cache_take(bytes, alignment, &mapping);
   lock_release(&huge_lock);
   if (found) {
-    if (mapping.bytes < bytes) make_way(bytes);
+    if (mapping.bytes < bytes) huge_cache_make_way(bytes);
     address = reshape(mapping, &bytes, alignment);
     if (address == 0)
-      unmap(mapping.address, mapping.bytes);
+      huge_cache_unmap(mapping.address, mapping.bytes);
     else if (zeroed)
       os_zero((void *)address, mapping.bytes < bytes ? mapping.bytes : bytes);
   }
@@ -296,7 +139,7 @@ void *huge_alloc(size_t size, size_t alignment, int zeroed) {
   }
   lock_release(&huge_lock);
   if (room) return (void *)address;
-  unmap(address, bytes);
+  huge_cache_unmap(address, bytes);
   return NULL;
 }
 
@@ -325,12 +168,12 @@ void huge_free(void *address) {
   size_t bytes = entry->bytes;
   remove_live(entry);
   frees++;
-  int kept = keep((uintptr_t)address, bytes);
+  int kept = huge_cache_keep((uintptr_t)address, bytes);
   lock_release(&huge_lock);
   if (kept)
     purge_notice();
   else
-    unmap((uintptr_t)address, bytes);
+    huge_cache_unmap((uintptr_t)address, bytes);
 }
 
 size_t huge_usable(const void *address) {
@@ -390,7 +233,7 @@ void *huge_resize(void *address, size_t size) {
     if (old_bytes - bytes > old_bytes / (GROWTH_DIVISOR / 2) &&
         os_unmap((void *)((uintptr_t)address + bytes), old_bytes - bytes) == 0) {
       entry->bytes = bytes;
-      live_bytes -= old_bytes - bytes;
+      huge_live_bytes -= old_bytes - bytes;
     }
   }
   lock_release(&huge_lock);
@@ -402,8 +245,7 @@ void *huge_resize(void *address, size_t size) {
 
 void huge_stats(struct huge_totals *totals) {
   lock_acquire(&huge_lock);
-  *totals = (struct huge_totals){live, live_bytes, cached_bytes, allocs, frees,
-                                 __atomic_load_n(&released_bytes, __ATOMIC_RELAXED)};
+  *totals = (struct huge_totals){live, huge_live_bytes, huge_cached_bytes(), allocs, frees, huge_cache_released()};
   lock_release(&huge_lock);
 }
 
@@ -418,7 +260,7 @@ int huge_walk(int (*visit)(const void *address, size_t bytes, void *context), vo
 
 int huge_check(void (*report)(const char *invariant, const void *address)) {
   int violations = 0;
-  size_t live_sum = 0, cached_sum = 0, count = 0;
+  size_t live_sum = 0, count = 0;
   lock_acquire(&huge_lock);
   for (size_t i = 0; i < huge_capacity; i++) {
     if (huge_entries[i].bytes == 0) continue;
@@ -429,8 +271,7 @@ int huge_check(void (*report)(const char *invariant, const void *address)) {
     if (find(huge_entries, huge_capacity, huge_entries[i].address) != &huge_entries[i])
       violations++, report("H2 an entry is found at its address", (const void *)huge_entries[i].address);
   }
-  for (uint32_t i = 0; i < cache_count; i++) cached_sum += cache[i].bytes;
-  if (count != live || live_sum != live_bytes || cached_sum != cached_bytes)
+  if (count != live || live_sum != huge_live_bytes || !huge_cache_agrees())
     violations++, report("H3 the sums of huge blocks agree", huge_entries);
   lock_release(&huge_lock);
   return violations;

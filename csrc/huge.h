@@ -39,6 +39,7 @@ struct huge_entry {
 };
 extern HIDDEN struct huge_entry *huge_entries;
 extern HIDDEN size_t huge_capacity; /* entries */
+extern HIDDEN size_t huge_live_bytes; /* in live blocks; under huge_lock */
 
 struct huge_totals {
   uint64_t live, live_bytes, cached_bytes, allocs, frees, released_bytes;

@@ -2,7 +2,7 @@ import { constants } from 'node:buffer';
 import { setImmediate } from 'node:timers';
 import type NodeGypBuild from 'node-gyp-build';
 import { BuddyMallocError as OwnBuddyMallocError } from './errors.ts';
-import { PACKAGE_ROOT, require } from './root.ts';
+import { HOW_TO_BUILD, PACKAGE_ROOT, require } from './root.ts';
 
 /** An ArrayBuffer, or any view of one. */
 export type Block = ArrayBuffer | NodeJS.ArrayBufferView<ArrayBuffer>;
@@ -165,14 +165,14 @@ function load(): Binding {
     const nodeGypBuild: typeof NodeGypBuild = require('node-gyp-build');
     addon = nodeGypBuild(PACKAGE_ROOT) as Binding;
   } catch (cause) {
-    throw new OwnBuddyMallocError('ERR_NOT_BUILT', `The addon has not been built: run "npm rebuild buddymalloc".`, {
+    throw new OwnBuddyMallocError('ERR_NOT_BUILT', `The addon has not been built, or does not load: ${HOW_TO_BUILD}.`, {
       cause,
     });
   }
   if (addon.interface === INTERFACE) return addon;
   throw new OwnBuddyMallocError(
     'ERR_NOT_BUILT',
-    `The addon was built for another version of the package: run "npm rebuild buddymalloc". Its interface is ${addon.interface}, not ${INTERFACE}.`,
+    `The addon was built for another version of the package (interface ${addon.interface}, not ${INTERFACE}): ${HOW_TO_BUILD}.`,
   );
 }
 

@@ -2,8 +2,8 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { Command } from 'commander';
-import { type LibraryChoice, libraryName, libraryPath, runPreloaded } from './preload.ts';
-import { PACKAGE_ROOT } from './root.ts';
+import { isNameable, type LibraryChoice, libraryName, libraryPath, runPreloaded } from './preload.ts';
+import { HOW_TO_BUILD, PACKAGE_ROOT } from './root.ts';
 
 const { version, description } = JSON.parse(readFileSync(join(PACKAGE_ROOT, 'package.json'), 'utf8'));
 
@@ -14,23 +14,35 @@ function fail(message: string, code: number): never {
 }
 
 function libraryOrFail(choice: LibraryChoice): string {
-  return libraryPath(choice) ?? fail(`${libraryName(choice)} has not been built: run "npm rebuild buddymalloc"`, 1);
+  return libraryPath(choice) ?? fail(`${libraryName(choice)} has not been built: ${HOW_TO_BUILD}`, 1);
 }
 
 const HARDENED = ['--hardened', 'the build that finds more misuse, and costs more'] as const;
 
-const program = new Command('buddymalloc').description(description).version(version).enablePositionalOptions();
+const program = new Command('buddymalloc')
+  .description(description)
+  .version(version)
+  .enablePositionalOptions()
+  .showHelpAfterError('See "buddymalloc --help".');
 
 program
   .command('run')
-  .description('start a command with buddymalloc as its malloc')
+  .description('start a command, and whatever it starts, with buddymalloc as their malloc')
   .option(...HARDENED)
   .argument('<command>', 'the program to start, found on the PATH')
   .argument('[args...]', 'its arguments')
   .passThroughOptions()
   .addHelpText(
     'after',
-    '\nExamples:\n  $ buddymalloc run -- node server.js\n  $ buddymalloc run --hardened -- node server.js',
+    `
+Its standard input, output and error, signals and exit code are the command's.
+Set-user-ID programs and statically linked ones keep their own malloc. The
+library's options are environment variables: docs/options.md in the package.
+
+Examples:
+  $ buddymalloc run -- node server.js
+  $ buddymalloc run --hardened -- node server.js
+  $ BUDDYMALLOC_STATS_AT_EXIT=1 buddymalloc run -- node server.js`,
   )
   .action(async (command: string, args: string[], choice: LibraryChoice) => {
     const failure = await runPreloaded(libraryOrFail(choice), command, args);
@@ -41,8 +53,12 @@ program
   .command('path')
   .description('print the path of the library, for LD_PRELOAD')
   .option(...HARDENED)
+  .addHelpText('after', '\nExample:\n  $ LD_PRELOAD=$(buddymalloc path) redis-server')
   .action((choice: LibraryChoice) => {
-    process.stdout.write(`${libraryOrFail(choice)}\n`);
+    const library = libraryOrFail(choice);
+    if (!isNameable(library))
+      fail(`LD_PRELOAD cannot name ${library}, whose path has a space or a colon: use "buddymalloc run"`, 1);
+    process.stdout.write(`${library}\n`);
   });
 
 await program.parseAsync();

@@ -1,6 +1,7 @@
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { once } from 'node:events';
+import { cpSync, mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { basename, join } from 'node:path';
 import { execa } from 'execa';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { libraryPath } from '../../lib/index.ts';
@@ -60,6 +61,37 @@ describe('buddymalloc run', () => {
     expect({ stdout, exitCode }).toEqual({ stdout: 'ready\ngot it', exitCode: 9 });
   });
 
+  it('leaves it to the terminal to interrupt the command that it started, once', async () => {
+    const script = `
+      let count = 0;
+      process.on('SIGINT', () => { count++; console.log('interrupted'); });
+      process.on('SIGTERM', () => { console.log('times: ' + count); process.exit(); });
+      console.log('ready');
+      setInterval(() => {}, 1000);`;
+    // What its standard input gets is typed at a terminal, in whose foreground the command line is.
+    const terminal = ['-c', 'import pty, sys; pty.spawn(sys.argv[1:])', process.execPath];
+    const { pid, stdin, stdout } = execa('python3', [
+      ...terminal,
+      CLI,
+      'run',
+      '--',
+      process.execPath,
+      '--eval',
+      script,
+    ]);
+    let shown = '';
+    async function next(wanted: RegExp): Promise<string | undefined> {
+      while (!wanted.test(shown)) shown += String(await once(stdout, 'data'));
+      return wanted.exec(shown)?.[1];
+    }
+    await next(/ready/);
+    stdin.write('\x03');
+    await next(/interrupted/);
+    // Whatever else interrupts the command by way of the command line has come when this does.
+    process.kill(Number(readFileSync(`/proc/${pid}/task/${pid}/children`, 'utf8')), 'SIGTERM');
+    expect(await next(/times: (\d+)/)).toBe('1');
+  });
+
   it('puts the library in front of an LD_PRELOAD that is there, which it keeps', async () => {
     const { stdout } = await cli(['run', '--', 'printenv', 'LD_PRELOAD'], {
       env: { LD_PRELOAD: 'libm.so.6:libdl.so.2' },
@@ -94,9 +126,23 @@ describe('buddymalloc run', () => {
     afterAll(() => rmSync(folder, { recursive: true }));
 
     it('says so, with the exit code of a shell', async () => {
-      const { stderr, exitCode } = await cli(['run', '--', join(folder, 'data')]);
-      expect(stderr).toContain('EACCES');
-      expect(exitCode).toBe(126);
+      const file = join(folder, 'data');
+      const { stderr, exitCode } = await cli(['run', '--', file]);
+      expect({ stderr, exitCode }).toEqual({ stderr: `buddymalloc: ${file}: permission denied`, exitCode: 126 });
+    });
+
+    it('says so of one that is not there', async () => {
+      const file = join(folder, 'nothing');
+      const { stderr, exitCode } = await cli(['run', '--', file]);
+      expect({ stderr, exitCode }).toEqual({ stderr: `buddymalloc: ${file}: no such file`, exitCode: 127 });
+    });
+
+    it('says so of a script whose interpreter is not there', async () => {
+      const file = join(folder, 'script');
+      writeFileSync(file, '#!/no/such/interpreter\n', { mode: 0o755 });
+      const { stderr, exitCode } = await cli(['run', '--', file]);
+      expect(stderr).toBe(`buddymalloc: ${file}: the interpreter that it names was not found`);
+      expect(exitCode).toBe(127);
     });
   });
 });
@@ -114,7 +160,64 @@ describe('buddymalloc path', () => {
   });
 });
 
+describe('buddymalloc, installed in a folder', () => {
+  const folders: string[] = [];
+  afterAll(() => {
+    for (const folder of folders) rmSync(folder, { recursive: true });
+  });
+
+  /** The command line of a package in a folder of this name, and the folder of its library, if it has one. */
+  function packageIn(name: string, { hasLibrary = true } = {}) {
+    const outer = mkdtempSync(join(tmpdir(), 'buddymalloc-cli-'));
+    folders.push(outer);
+    const root = join(outer, name);
+    const libraries = join(root, 'build/Release');
+    mkdirSync(libraries, { recursive: true });
+    cpSync(join(PACKAGE_ROOT, 'dist'), join(root, 'dist'), { recursive: true });
+    cpSync(join(PACKAGE_ROOT, 'package.json'), join(root, 'package.json'));
+    symlinkSync(join(PACKAGE_ROOT, 'node_modules'), join(root, 'node_modules'));
+    const library = libraryPath() as string;
+    if (hasLibrary) cpSync(library, join(libraries, basename(library)));
+    const run = (...args: string[]) => execa(process.execPath, [join(root, 'dist/cli.js'), ...args], { reject: false });
+    return { libraries, run };
+  }
+
+  it('whose name has a space starts the command with the library preloaded', async () => {
+    const { libraries, run } = packageIn('a b');
+    const { stdout, stderr } = await run('run', '--', 'cat', '/proc/self/maps');
+    expect(stdout).toContain(`${libraries}/libbuddymalloc.so`);
+    expect(stderr).toBe('');
+  });
+
+  it('whose name has a space prints no path that LD_PRELOAD cannot name', async () => {
+    const { stdout, stderr, exitCode } = await packageIn('a b').run('path');
+    expect({ stdout, exitCode }).toEqual({ stdout: '', exitCode: 1 });
+    expect(stderr).toContain('use "buddymalloc run"');
+  });
+
+  it('whose name has a colon says why it does not start the command', async () => {
+    const { stdout, stderr, exitCode } = await packageIn('a:b').run('run', '--', 'echo', 'started');
+    expect({ stdout, exitCode }).toEqual({ stdout: '', exitCode: 126 });
+    expect(stderr).toMatch(/^buddymalloc: LD_PRELOAD cannot name .*, whose path has a colon$/);
+  });
+
+  it.each([[['path']], [['run', '--', 'echo']]])('without the library says to %j how to build it', async (args) => {
+    const { stdout, stderr, exitCode } = await packageIn('unbuilt', { hasLibrary: false }).run(...args);
+    expect({ stdout, exitCode }).toEqual({ stdout: '', exitCode: 1 });
+    expect(stderr).toMatch(/^buddymalloc: libbuddymalloc.so has not been built: run "npm rebuild buddymalloc"/);
+  });
+});
+
 describe('buddymalloc', () => {
+  it.each([[['rnu']], [['run', '--hardend', 'true']], [['path', 'extra']]])(
+    'says of %j what is wrong, and where help is',
+    async (args) => {
+      const { stdout, stderr, exitCode } = await cli(args);
+      expect({ stdout, exitCode }).toEqual({ stdout: '', exitCode: 1 });
+      expect(stderr).toMatch(/^error: .*\n[\s\S]*See "buddymalloc --help"/);
+    },
+  );
+
   it('lists its commands', async () => {
     const { stdout } = await cli(['--help']);
     expect(stdout).toMatch(/run .*\n[\s\S]*\n\s+path/);

@@ -13,6 +13,8 @@ if(TARGET buddymalloc_hardened)
   install(TARGETS buddymalloc_hardened LIBRARY DESTINATION ${CMAKE_INSTALL_LIBDIR})
 endif()
 
+# `cmake --install --prefix` may choose another folder than the one known here: the file finds it from where it lies itself.
+file(RELATIVE_PATH prefix_from_pc "${CMAKE_INSTALL_FULL_LIBDIR}/pkgconfig" "${CMAKE_INSTALL_PREFIX}")
 configure_file(cmake/buddymalloc.pc.in buddymalloc.pc @ONLY)
 install(FILES ${PROJECT_BINARY_DIR}/buddymalloc.pc DESTINATION ${CMAKE_INSTALL_LIBDIR}/pkgconfig)
 

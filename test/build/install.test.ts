@@ -27,6 +27,8 @@ const WITH_STATIC = '256 0\n';
 
 let folder = '';
 let prefix = '';
+/** Another prefix than the build was configured for. */
+let elsewhere = '';
 const run = (file: string, args: string[], env: Record<string, string> = {}) =>
   execFileSync(file, args, {
     cwd: folder,
@@ -38,9 +40,11 @@ const run = (file: string, args: string[], env: Record<string, string> = {}) =>
 beforeAll(() => {
   folder = mkdtempSync(join(tmpdir(), 'buddymalloc-install-'));
   prefix = join(folder, 'prefix');
+  elsewhere = join(folder, 'elsewhere');
   run('cmake', ['-S', ROOT, '-B', 'build', '-DCMAKE_INSTALL_LIBDIR=lib', `-DCMAKE_INSTALL_PREFIX=${prefix}`]);
   run('cmake', ['--build', 'build', '--parallel', '2']);
   run('cmake', ['--install', 'build']);
+  run('cmake', ['--install', 'build', '--prefix', elsewhere]);
   writeFileSync(join(folder, 'program.c'), PROGRAM);
 });
 afterAll(() => rmSync(folder, { recursive: true, force: true }));
@@ -67,14 +71,12 @@ describe('cmake --install', () => {
 });
 
 describe('a C program against the installed copy', () => {
-  const pkgConfig = (...args: string[]) =>
-    run('pkg-config', [...args, 'buddymalloc'], { PKG_CONFIG_PATH: join(prefix, 'lib/pkgconfig') })
-      .trim()
-      .split(/\s+/);
-
   if (canTest('pkg-config', 'pkg-config', 'a program built with the flags of pkg-config'))
-    test('builds and runs with the flags of pkg-config', () => {
-      run('cc', ['program.c', '-o', 'with-pkg-config', ...pkgConfig('--cflags', '--libs'), `-Wl,-rpath,${prefix}/lib`]);
+    test.each(['prefix', 'elsewhere'])('builds and runs with the flags of pkg-config, installed in %s', (name) => {
+      const PKG_CONFIG_PATH = join(folder, name, 'lib/pkgconfig');
+      const flags = run('pkg-config', ['--cflags', '--libs', 'buddymalloc'], { PKG_CONFIG_PATH }).trim().split(/\s+/);
+      expect(flags.filter((flag) => /^-[IL]/.test(flag) && !flag.includes(join(folder, name)))).toEqual([]);
+      run('cc', ['program.c', '-o', 'with-pkg-config', ...flags, `-Wl,-rpath,${join(folder, name, 'lib')}`]);
       expect(run('./with-pkg-config', [])).toBe(WITH_SHARED);
     });
 

@@ -1,12 +1,13 @@
 // A job of package.json: sets up what it needs, then runs its program and takes over its fate.
 import { spawn } from 'node:child_process';
+import { constants } from 'node:os';
 import { isAbsolute, join } from 'node:path';
 import { BUILD_STEPS, ROOT, setUp } from './setup.mjs';
 
 /**
  * @param {string} program an absolute path, or a file of node_modules/.bin
  * @param {string[]} args
- * @returns {Promise<number>} its exit code; 128 and the signal's place if a signal ended it
+ * @returns {Promise<number>} its exit code; 128 and the signal's number if a signal ended it
  */
 function run(program, args) {
   const file = isAbsolute(program) ? program : join(ROOT, 'node_modules/.bin', program);
@@ -19,7 +20,7 @@ function run(program, args) {
       process.stderr.write(`${program}: ${error.message}\n`);
       resolve(127);
     });
-    child.on('close', (code) => resolve(code ?? 1));
+    child.on('close', (code, signal) => resolve(signal === null ? (code ?? 1) : 128 + constants.signals[signal]));
   });
 }
 
@@ -43,9 +44,19 @@ const JOBS = {
     ],
   },
   build: { needs: BUILD_STEPS, programs: [] },
+  // These build what they need themselves.
+  matrix: { needs: ['dependencies'], programs: [['tsx', 'test/ports/matrix.ts', ...rest]] },
+  fuzz: { needs: ['dependencies'], programs: [['tsx', 'test/verify/fuzz/cli.ts', ...rest]] },
+  coverage: { needs: ['dependencies'], programs: [['tsx', 'test/verify/coverage/cli.ts', ...rest]] },
+  docs: { needs: ['dependencies'], programs: [['typedoc', ...rest]] },
+  format: { needs: ['dependencies'], programs: [['biome', 'check', '--write', ...rest]] },
 };
 
-const { needs, programs } = JOBS[job] ?? { needs: [], programs: [] };
+const { needs, programs } = JOBS[job] ?? { needs: undefined, programs: [] };
+if (needs === undefined) {
+  process.stderr.write(`there is no job ${job}; the jobs are ${Object.keys(JOBS).join(', ')}\n`);
+  process.exit(1);
+}
 await setUp(needs);
 for (const [program, ...args] of programs) {
   const code = await run(program, args);

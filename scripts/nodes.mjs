@@ -22,5 +22,7 @@ export function installNode(version, arch = process.arch) {
   // Forced, since npm refuses a package that is not for this processor.
   const args = ['install', '--no-audit', '--no-fund', '--no-package-lock', '--silent', '--force'];
   const { status } = spawnSync('npm', [...args, `${name}@${version}`], { cwd: folder, stdio: 'inherit' });
-  return status === 0 ? programs : undefined;
+  if (status === 0) return programs;
+  process.stderr.write(`npm could not install ${name}@${version}: is the npm registry within reach?\n`);
+  return undefined;
 }

@@ -1,4 +1,5 @@
-// A pool of workers that makes negatives of pictures: the pixels go to a worker and come back without a copy.
+// A pool of workers that makes negatives of pictures: the pixels go to a worker and come back without a copy. After `npm start`:
+// node .cache/demo/piscina/main.js
 import { createPool } from 'buddymalloc';
 import { Piscina } from 'piscina';
 

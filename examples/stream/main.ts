@@ -1,9 +1,14 @@
-// Copies a file through a pool of 1 MiB, then sends blocks to a stream that frees them: stream FROM TO.
+// Copies a file through a pool of 1 MiB, then sends blocks to a stream that frees them. After `npm start`:
+// node .cache/demo/stream/main.js FROM TO
 import { createWriteStream } from 'node:fs';
 import { pipeline } from 'node:stream/promises';
 import { createPool, createPooledReadStream, writeAndFree } from 'buddymalloc';
 
-const [from = '', to = ''] = process.argv.slice(2);
+const [from, to] = process.argv.slice(2);
+if (from === undefined || to === undefined) {
+  console.error('usage: node .cache/demo/stream/main.js FROM TO');
+  process.exit(1);
+}
 const pool = createPool({ limit: '1 MiB' });
 
 await pipeline(createPooledReadStream(from, pool), createWriteStream(to));

@@ -96,6 +96,10 @@ const growthOf = ({ rss }: Run) => median(quarter(rss, PARTS - 1)) / median(quar
 const mebibytes = (bytes: number) => `${Math.round(bytes / 2 ** 20)} MiB`;
 
 const seconds = Number(process.argv[2] ?? 30);
+if (!Number.isInteger(seconds) || seconds < 1) {
+  console.error('usage: npm run demo:upload -- [SECONDS]');
+  process.exit(1);
+}
 const runs = [await run('pool', seconds), await run('buffers', seconds)];
 const table = new Table({
   head: [`${seconds} s each`, ...runs.map(({ way }) => way)],

@@ -12,11 +12,22 @@ const COMPILERS = [
 
 const PROGRAMS = ['test-static', 'test-hardened', 'preinit-static'];
 
+const LEVELS = ['-O0', '-O1', '-O2', '-O3'];
+const LTO = ['', ' -flto'];
+
 const wanted = process.argv.slice(2);
+const all = COMPILERS.flatMap(([compiler]) =>
+  LEVELS.flatMap((level) => LTO.map((lto) => `${compiler} ${level}${lto}`)),
+);
+const unknown = wanted.filter((name) => !all.includes(name));
+if (unknown.length > 0) {
+  console.error(`there is no build '${unknown.join("', '")}'; the builds are '${all.join("', '")}'`);
+  process.exit(1);
+}
 let failed = 0;
 for (const [compiler, cxx, link] of COMPILERS) {
-  for (const level of ['-O0', '-O1', '-O2', '-O3']) {
-    for (const lto of ['', ' -flto']) {
+  for (const level of LEVELS) {
+    for (const lto of LTO) {
       const flags = `${level}${lto}`;
       if (wanted.length > 0 && !wanted.includes(`${compiler} ${flags}`)) continue;
       let faults: string[];

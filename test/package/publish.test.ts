@@ -7,7 +7,9 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { PACKAGE_ROOT } from '../../lib/root.ts';
 import { copyProject, firstExample, install, newFolder, pack, type Tarball } from './tarball.ts';
 
-const TOP_LEVEL = ['CHANGELOG.md', 'LICENSE', 'README.md', 'binding.gyp', 'package.json'];
+const TOP_LEVEL = ['CHANGELOG.md', 'LICENSE', 'README.md', 'SECURITY.md', 'binding.gyp', 'package.json'];
+/** What the README leads to; the records of decisions stay in the repository. */
+const PAGES = globSync(['docs/*.md', 'docs/*.svg'], { cwd: PACKAGE_ROOT });
 const TARGET = `prebuilds/${process.platform}-${process.arch}`;
 const BUILD_FILE = readFileSync(join(PACKAGE_ROOT, 'binding.gyp'), 'utf8');
 /** The addon, and the libraries to preload that binding.gyp builds. */
@@ -84,7 +86,7 @@ describe('the package', () => {
       await install((await pack(stage)).file, project);
       await expectToWork(project, 'build/Release/libbuddymalloc.so');
       const build = join(project, 'node_modules/buddymalloc/build');
-      expect(tarball.paths).toEqual([...TOP_LEVEL, ...reachableFiles(), ...filesCompiled(build)].sort());
+      expect(tarball.paths).toEqual([...TOP_LEVEL, ...PAGES, ...reachableFiles(), ...filesCompiled(build)].sort());
     } finally {
       rmSync(project, { recursive: true });
     }

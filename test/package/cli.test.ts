@@ -230,6 +230,13 @@ describe('buddymalloc', () => {
 });
 
 describe('the addon', () => {
+  it('reads the options of the preloaded library itself', async () => {
+    const script = "require('buddymalloc')";
+    const env = { BUDDYMALLOC_STATS_AT_EXIT: '1' };
+    const { stderr } = await execa(process.execPath, ['--eval', script], { cwd: PACKAGE_ROOT, env });
+    expect(stderr).toMatch(/^buddymalloc \d.*\narena /);
+  });
+
   it('lives in one process with the preloaded library', async () => {
     const script =
       "const { malloc, free, mallinfo, mallocCheck } = require('buddymalloc');" +

@@ -9,10 +9,11 @@
 #error "buddymalloc needs 64-bit addresses: its heap is a window of them that a program never outgrows"
 #endif
 
-/* Build variants: 1 leaves the exact check out; 1 uses powers of two only. */
+/* Build variants. 1: without the exact check. */
 #ifndef BM_UNCHECKED
 #define BM_UNCHECKED 0
 #endif
+/* 1: the sizes of blocks are powers of two only. */
 #ifndef BM_PLAIN_BUDDY
 #define BM_PLAIN_BUDDY 0
 #endif

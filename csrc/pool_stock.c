@@ -18,7 +18,6 @@ size_t pool_class_bytes(unsigned class) {
   return region_fit_bytes(fit);
 }
 
-
 unsigned pool_stock(struct holder *holder, unsigned class, unsigned count) {
   struct pool *pool = holder->pool;
   if (class >= STOCK_CLASSES) return 0;

@@ -20,7 +20,6 @@
 static_assert(SLOT_BYTES / SMALL_MAX <= 64, "the blocks of a slot of a medium class are the bits of a word");
 static_assert(SLOT_BYTES / 4096 <= 16, "the pages of a slot are the bits of a word");
 
-
 int slot_cut(struct slot *slot, unsigned class, struct arena *arena) {
   const struct block_class *shape = &block_classes[class];
   int is_inline = shape->capacity <= INLINE_STATES;

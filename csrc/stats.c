@@ -67,7 +67,6 @@ static struct sums add_up(const struct arena *arena, int all) {
   return sums;
 }
 
-
 static const struct arena *first_arena(void) { return __atomic_load_n(&arenas.all, __ATOMIC_ACQUIRE); }
 
 /* Allocations and frees by way of one arena. A block on its way home was freed, though its slot has

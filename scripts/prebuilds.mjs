@@ -71,6 +71,16 @@ async function prebuild(name, out) {
   });
 }
 
-const { values, positionals } = parseArgs({ options: { out: { type: 'string' } }, allowPositionals: true });
+/** What the command line says; an error in it is told in a line. */
+function readArguments() {
+  try {
+    return parseArgs({ options: { out: { type: 'string' } }, allowPositionals: true });
+  } catch (error) {
+    process.stderr.write(`${/** @type {Error} */ (error).message}\n`);
+    process.exit(1);
+  }
+}
+
+const { values, positionals } = readArguments();
 await setUp(['dependencies']);
 for (const name of positionals.length > 0 ? positionals : [HOST]) await prebuild(name, resolve(values.out ?? ROOT));

@@ -3,14 +3,14 @@ import { setImmediate as turn } from 'node:timers/promises';
 import { createPool, type Pool, type PoolBlock, type PoolBuffer, type PoolOptions } from '../../../lib/index.ts';
 
 type Fixed = ReturnType<Pool['fixed']>;
-/** An inbox, and the blocks that have come with their notes. */
+/** An inbox, if one is open, and the blocks that have come with their notes. */
 interface Arrivals {
-  inbox: ReturnType<Pool['receive']>;
+  inbox: ReturnType<Pool['receive']> | undefined;
   blocks: [PoolBuffer, number][];
 }
 type Shared = ReturnType<Pool['share']>;
 
-export type Verb = 'free' | 'realloc' | 'handle' | 'share' | 'release';
+export type Verb = 'free' | 'realloc' | 'handle' | 'send' | 'share' | 'release';
 export type Kind = 'alloc' | 'zeroed' | 'aligned' | 'try' | 'async' | 'typed' | 'own' | 'fixed';
 
 /** What a thread is told. Blocks go by numbers that the model gives them, and so do pools and users of shared blocks. */
@@ -20,7 +20,7 @@ export type Command =
   | { op: 'realloc'; pool: number; id: number; to: number; size: number }
   | { op: 'free' | 'release' | 'handle' | 'forget'; pool: number; id: number }
   | { op: 'adopt'; pool: number; id: number; handle: unknown; filledAs: number }
-  | { op: 'inbox'; pool: number }
+  | { op: 'inbox' | 'closeInbox' | 'dropArrivals'; pool: number }
   | { op: 'send'; pool: number; id: number; address: number }
   | { op: 'taken'; pool: number; id: number; filledAs: number }
   | { op: 'share'; pool: number; id: number; user: number }
@@ -137,7 +137,15 @@ export class Actor {
         return wrong < 0 ? block.length : `byte ${wrong} of ${block.length} is wrong`;
       }
       case 'inbox':
-        return this.#arrivalsAt(command.pool).inbox.address;
+        return this.#inboxOf(command.pool).address;
+      case 'closeInbox': {
+        const arrivals = this.#arrivalsAt(command.pool);
+        arrivals.inbox?.close();
+        arrivals.inbox = undefined;
+        return arrivals.blocks.length;
+      }
+      case 'dropArrivals':
+        return void this.#arrivalsAt(command.pool).blocks.splice(0);
       case 'send':
         return this.#pool(command.pool).send(this.#block(command.id), command.address, command.id);
       case 'taken':
@@ -173,7 +181,7 @@ export class Actor {
       case 'verify':
         return command.ids.filter((id) => firstWrong(bytesOf(this.#block(id)), id) >= 0);
       case 'begin':
-        for (const { inbox } of this.#arrivals.values()) inbox.close();
+        for (const { inbox } of this.#arrivals.values()) inbox?.close();
         for (const map of [this.#pools, this.#fixed, this.#blocks, this.#users, this.#arrivals]) map.clear();
         return;
       case 'gc':
@@ -197,10 +205,15 @@ export class Actor {
   #arrivalsAt(pool: number): Arrivals {
     const known = this.#arrivals.get(pool);
     if (known !== undefined) return known;
-    const blocks: Arrivals['blocks'] = [];
-    const arrivals = { inbox: this.#pool(pool).receive((block, note) => blocks.push([block, note])), blocks };
+    const arrivals: Arrivals = { inbox: undefined, blocks: [] };
     this.#arrivals.set(pool, arrivals);
     return arrivals;
+  }
+
+  #inboxOf(pool: number): ReturnType<Pool['receive']> {
+    const arrivals = this.#arrivalsAt(pool);
+    arrivals.inbox ??= this.#pool(pool).receive((block, note) => arrivals.blocks.push([block, note]));
+    return arrivals.inbox;
   }
 
   /** The length of the block that was sent. */
@@ -260,6 +273,7 @@ export class Actor {
     const pool = this.#pool(number);
     const block = this.#disguise(id, as) as never;
     if (verb === 'realloc') return pool.realloc(block, 100);
+    if (verb === 'send') return pool.send(block, 1);
     if (verb === 'release') return this.#fixedOf(number).release(block);
     return pool[verb](block);
   }

@@ -2,13 +2,15 @@
 import type { PoolOptions } from '../../../lib/index.ts';
 
 /**
- * live: a thread's. idle: in its recycler. lingering: freed as far as the program can tell, but occupying memory as long as its
+ * live: a thread's. sent: a thread's that has not taken it in yet, as far as the program can tell. idle: in its recycler. lingering: freed as far as the program can tell, but occupying memory as long as its
  * ArrayBuffer is there. dead, moved, shared: no block any more. lost: without a reference to it.
  */
-export type State = 'live' | 'idle' | 'lingering' | 'dead' | 'moved' | 'shared' | 'lost';
+export type State = 'live' | 'sent' | 'idle' | 'lingering' | 'dead' | 'moved' | 'shared' | 'lost';
 
 export interface Block {
   id: number;
+  /** Of one that was sent: the number that its bytes are filled with. */
+  filledAs?: number;
   thread: number;
   state: State;
   /** Bytes asked for. */
@@ -84,7 +86,7 @@ export class PoolModel {
   /** The blocks that must be there, those of nobody included. */
   occupying(): Block[] {
     const lost = this.in('lost');
-    return [...this.in('live', 'idle', 'lingering'), ...lost, ...this.transits.map(({ block }) => block)];
+    return [...this.in('live', 'sent', 'idle', 'lingering'), ...lost, ...this.transits.map(({ block }) => block)];
   }
 
   /** Nobody has a reference to it. */
@@ -116,6 +118,11 @@ export class PoolModel {
   reset(): void {
     for (const block of [...this.blocks.values()]) {
       const isLost = block.state === 'lost';
+      if (block.state === 'sent') {
+        // What its thread has heard of already has an ArrayBuffer.
+        this.blocks.delete(block.id);
+        if (this.keepsOwn) this.maybe++;
+      }
       if (isLost || block.state === 'idle' || block.state === 'live') {
         // A recycler's block is no longer idle to anybody.
         block.state = this.keepsOwn && block.isOwn && block.size > 0 ? 'lingering' : 'dead';

@@ -22,7 +22,7 @@ const KINDS: Kind[] = [
   'fixed',
   'fixed',
 ];
-const VERBS: Verb[] = ['free', 'free', 'realloc', 'handle', 'share', 'release'];
+const VERBS: Verb[] = ['free', 'free', 'realloc', 'handle', 'send', 'share', 'release'];
 const DISGUISES = ['slice', 'copy', 'proxy', 'nothing'] as const;
 
 const nat = fc.nat(1000);
@@ -58,7 +58,9 @@ const step = fc.oneof(
       pick: nat,
     }),
   },
-  { weight: 3, arbitrary: fc.record({ ...at, op: fc.constant('send' as const), to: thread, pick: nat }) },
+  { weight: 4, arbitrary: fc.record({ ...at, op: fc.constant('send' as const), to: thread, pick: nat }) },
+  { weight: 4, arbitrary: fc.record({ ...at, op: fc.constant('take' as const) }) },
+  { weight: 1, arbitrary: fc.record({ ...at, op: fc.constant('closeInbox' as const), pick: nat }) },
   { weight: 2, arbitrary: fc.record({ ...at, op: fc.constant('forgery' as const), pick: nat }) },
   {
     weight: 6,
@@ -203,6 +205,7 @@ export class Run {
   /** All blocks have their contents, all can be freed, and the walker is content. */
   async #close(model: PoolModel): Promise<void> {
     const { number } = model;
+    for (const block of model.in('sent')) await this.#take(model, block);
     await this.#verify(model);
     await this.#expect(0, { op: 'check', pool: number }, 0);
     for (const block of model.in('live')) {
@@ -221,6 +224,14 @@ export class Run {
     await this.#expect(0, { op: 'check', pool: number }, 0);
     await this.#expect(0, { op: 'destroy', pool: number });
     await this.#refused(1, { op: 'trim', pool: number }, 'ERR_POOL_DESTROYED');
+  }
+
+  /** The thread hears of the block that was sent to it first. */
+  async #take(model: PoolModel, block: Block | undefined): Promise<void> {
+    if (block === undefined) return;
+    const { id, filledAs = 0, size } = block;
+    await this.#expect(block.thread, { op: 'taken', pool: model.number, id, filledAs }, size);
+    block.state = 'live';
   }
 
   async #verify(model: PoolModel): Promise<void> {
@@ -303,9 +314,20 @@ export class Run {
         const address = (await this.#expect(step.to, { op: 'inbox', pool: number })) as number;
         await this.#expect(on, { op: 'send', pool: number, id: block.id, address });
         block.state = 'moved';
-        const id = ++this.#lastId;
-        await this.#expect(step.to, { op: 'taken', pool: number, id, filledAs: block.id }, block.size);
-        model.add(id, step.to, block.size).bytes = block.bytes;
+        const sent = model.add(++this.#lastId, step.to, block.size);
+        Object.assign(sent, { bytes: block.bytes, state: 'sent', filledAs: block.id });
+        return;
+      }
+      case 'take':
+        return this.#take(model, mine('sent')[0]);
+      case 'closeInbox': {
+        const address = (await this.#expect(on, { op: 'inbox', pool: number })) as number;
+        const heard = (await this.#expect(on, { op: 'closeInbox', pool: number })) as number;
+        // What the thread has not heard of is freed.
+        for (const block of mine('sent').slice(heard)) model.blocks.delete(block.id);
+        const block = pickOf(mine('live'), step.pick);
+        if (block !== undefined)
+          await this.#refused(on, { op: 'send', pool: number, id: block.id, address }, 'ERR_STALE_HANDLE');
         return;
       }
       case 'share': {
@@ -363,6 +385,7 @@ export class Run {
       }
       case 'reset':
         await this.#expect(on, { op: 'reset', pool: number });
+        for (let each = 0; each < THREADS; each++) await this.#expect(each, { op: 'dropArrivals', pool: number });
         return model.reset();
       case 'trim':
         await this.#expect(on, { op: 'trim', pool: number });

@@ -1,6 +1,6 @@
 // Where the bodies of requests lie, and how they reach a worker: the only file in which the two programs differ.
 import { createPool, type PoolBuffer } from 'buddymalloc';
-import { POOL, type Way } from './protocol.ts';
+import { LIMIT, POOL, type Way } from './protocol.ts';
 
 export interface Bodies {
   alloc(bytes: number): Promise<Buffer>;
@@ -9,17 +9,19 @@ export interface Bodies {
   /** Of a request that broke off. */
   drop(body: Buffer): void;
   blocks(): number;
+  mappedBytes(): number;
   violations(): number;
 }
 
 function pooled(): Bodies {
-  const pool = createPool({ name: POOL, limit: '128 MiB' });
+  const pool = createPool({ name: POOL, limit: LIMIT });
   return {
     // Waits while the pool is full: the request's socket is not read meanwhile, so that its sender waits too.
     alloc: (bytes) => pool.allocAsync(bytes),
     post: (body) => ({ message: pool.handle(body as PoolBuffer), transfer: [] }),
     drop: (body) => pool.free(body as PoolBuffer),
     blocks: () => pool.stats().usedBlocks,
+    mappedBytes: () => pool.stats().mappedBytes,
     violations: () => pool.check(),
   };
 }
@@ -29,6 +31,7 @@ const plain = (): Bodies => ({
   post: ({ buffer }) => ({ message: buffer as ArrayBuffer, transfer: [buffer as ArrayBuffer] }),
   drop: () => {},
   blocks: () => 0,
+  mappedBytes: () => 0,
   violations: () => 0,
 });
 

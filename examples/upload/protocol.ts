@@ -20,6 +20,8 @@ export interface Figures {
   rssBytes: number;
   /** Blocks that are allocated or on their way; 0 without a pool. */
   blocks: number;
+  /** What the pool has obtained from the system. */
+  mappedBytes: number;
   /** Bodies stored so far. */
   bodies: number;
   /** Processor time of all the server's threads so far. */
@@ -29,4 +31,6 @@ export interface Figures {
 }
 
 export const POOL = 'uploads';
+/** Bytes of bodies at once, and so of all that the pool takes. */
+export const LIMIT = 128 << 20;
 export const WORKERS = 4;

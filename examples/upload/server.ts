@@ -62,6 +62,7 @@ function figures(): Figures {
   return {
     rssBytes: process.memoryUsage.rss(),
     blocks: bodies.blocks(),
+    mappedBytes: bodies.mappedBytes(),
     bodies: stored,
     cpuMs: (user + system) / 1000,
     violations: isIdle ? bodies.violations() : 0,

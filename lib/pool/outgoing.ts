@@ -1,3 +1,4 @@
+import { nextTick } from 'node:process';
 import type { Writable } from 'node:stream';
 import { BuddyMallocError } from '../binding.ts';
 import { codedError } from '../errors.ts';
@@ -15,7 +16,16 @@ function unfinishedOf(stream: NodeJS.WritableStream): Set<() => void> {
     // A listener for all writes: one for each would be more than Node takes for a leak.
     stream.once('close', () => {
       unfinished.delete(stream);
-      for (const task of waiting) task();
+      for (const task of waiting) {
+        try {
+          task();
+        } catch (error) {
+          // What a callback throws is uncaught, and keeps nothing from the others.
+          nextTick(() => {
+            throw error;
+          });
+        }
+      }
     });
   }
   return tasks;

@@ -53,7 +53,12 @@ export class Pipe {
     const release = () => {
       if (typeof chunk === 'object') this.#source.release(chunk);
     };
-    if (writeThen(this.#destination, chunk, release)) return;
+    try {
+      if (writeThen(this.#destination, chunk, release)) return;
+    } catch (error) {
+      release();
+      throw error;
+    }
     this.#isFull = true;
     this.#source.flow();
   };

@@ -295,12 +295,15 @@ export class PooledReadStream extends Readable {
       this.bytesRead += bytes;
       this.#left -= bytes;
       if (this.#position !== null) this.#position += bytes;
+      let chunk: PoolBuffer | Error = block;
       try {
-        this.#settle(bytes === block.length ? block : this.#pool.realloc(block, bytes));
+        if (bytes !== block.length) chunk = this.#pool.realloc(block, bytes);
       } catch (failure) {
         freeIfLive(block);
-        this.#settle(failure as Error);
+        chunk = failure as Error;
       }
+      // What its consumer throws is the program's affair.
+      this.#settle(chunk);
     });
   }
 

@@ -17,6 +17,7 @@ import { pipeline } from 'node:stream/promises';
 import { setImmediate as turn } from 'node:timers/promises';
 import { afterAll, afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { createPool, createPooledReadStream, type Pool, type PoolBuffer, writeAndFree } from '../../lib/index.ts';
+import { runNode } from '../package/run-node.ts';
 
 const folder = mkdtempSync(join(tmpdir(), 'buddymalloc-stream-'));
 const path = join(folder, 'file');
@@ -178,6 +179,19 @@ describe('a chunk', () => {
     expect(Buffer.concat(parts).equals(content)).toBe(true);
   });
 
+  it('whose listener throws is an uncaught exception, as with any stream', async () => {
+    const { stdout } = await runNode(
+      `import { createPool, createPooledReadStream } from 'buddymalloc';
+       const pool = createPool();
+       const stream = createPooledReadStream('package.json', pool, { highWaterMark: 1000 });
+       process.on('uncaughtException', ({ message }) => {
+         stream.destroy().on('close', () => console.log(message, stream.bytesRead >= 1000, pool.stats().usedBlocks));
+       });
+       stream.on('data', () => { throw new Error('no'); });`,
+    );
+    expect(stdout).toBe('no true 0');
+  });
+
   it('is decoded if the stream has an encoding', async () => {
     const stream = createPooledReadStream(path, pool, { highWaterMark: 5000 });
     let text = '';
@@ -272,6 +286,20 @@ describe('pipe', () => {
     slow.destroy();
     await expect(end).rejects.toThrow('Premature close');
     await closed(stream);
+  });
+
+  it('gives the chunk back when the destination throws', async () => {
+    const { stdout } = await runNode(
+      `import { createPool, createPooledReadStream } from 'buddymalloc';
+       import { Writable } from 'node:stream';
+       const pool = createPool();
+       const broken = new Writable();
+       broken.write = () => { throw new Error('no'); };
+       const stream = createPooledReadStream('package.json', pool);
+       process.on('uncaughtException', ({ message }) => { stream.destroy(); stream.on('close', () => console.log(message, pool.stats().usedBlocks)); });
+       stream.pipe(broken);`,
+    );
+    expect(stdout).toBe('no 0');
   });
 
   it('stops at unpipe, and goes on elsewhere', async () => {
@@ -397,6 +425,21 @@ describe('writeAndFree', () => {
     silent.destroy();
     await once(silent, 'close');
     await turn();
+  });
+
+  it('frees it when a stream is closed though callbacks throw', async () => {
+    const { stdout } = await runNode(
+      `import { createPool, writeAndFree } from 'buddymalloc';
+       import { Writable } from 'node:stream';
+       const pool = createPool();
+       let thrown = 0;
+       process.on('uncaughtException', ({ message }) => { thrown += message === 'no' ? 1 : 100; });
+       const silent = new Writable({ write: () => {} });
+       for (let i = 0; i < 5; i++) writeAndFree(silent, pool.alloc(100), () => { throw new Error('no'); });
+       silent.destroy();
+       process.on('exit', () => console.log(thrown, pool.stats().usedBlocks));`,
+    );
+    expect(stdout).toBe('5 0');
   });
 
   it('serves sockets, whole or broken off', async () => {

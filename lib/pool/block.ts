@@ -128,10 +128,14 @@ export const setPlaceOfBuffer: (block: object, place: number) => void = View.set
 const { get: bufferGetter } = typedArrayProperty('buffer');
 const { get: offsetGetter } = typedArrayProperty('byteOffset');
 const { get: lengthGetter } = typedArrayProperty('byteLength');
+const { get: tagGetter } = typedArrayProperty(Symbol.toStringTag);
 
-function typedArrayProperty(name: string): PropertyDescriptor {
+function typedArrayProperty(name: PropertyKey): PropertyDescriptor {
   return Object.getOwnPropertyDescriptor(Object.getPrototypeOf(Uint8Array.prototype), name) as PropertyDescriptor;
 }
+
+/** Whether it is one, of whatever context and class. */
+export const isTypedArray = (value: object): boolean => tagGetter?.call(value) !== undefined;
 
 /** Where a block's bytes are, whatever properties of these names the program has given it. */
 export function extentOf(block: object): { memory: ArrayBuffer; offset: number; bytes: number } {

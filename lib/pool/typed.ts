@@ -1,5 +1,5 @@
 import { codedError } from '../errors.ts';
-import { bufferBlock, extentOf, stampBlock } from './block.ts';
+import { bufferBlock, extentOf, homeOf, isTypedArray, stampBlock } from './block.ts';
 import type { Inside } from './inside.ts';
 import { MAX_BLOCK } from './options.ts';
 import { toBytes } from './sizes.ts';
@@ -12,6 +12,13 @@ export interface TypedArrayConstructor<T extends object> {
 }
 
 const notTyped = () => codedError(TypeError, 'ERR_INVALID_ARG_TYPE', 'Class must be a constructor of typed arrays');
+
+/** Whether it is a typed array over exactly these bytes, and not a block already: it may be one that the program has kept. */
+function isOver(array: object, memory: ArrayBuffer, offset: number, bytes: number): boolean {
+  if (!isTypedArray(array) || homeOf(array) !== undefined) return false;
+  const extent = extentOf(array);
+  return extent.memory === memory && extent.offset === offset && extent.bytes === bytes;
+}
 
 /** For {@link Pool.typed}. */
 export function typedBlock<T extends NodeJS.ArrayBufferView<ArrayBuffer>>(
@@ -29,9 +36,9 @@ export function typedBlock<T extends NodeJS.ArrayBufferView<ArrayBuffer>>(
   const { memory, offset } = inside.open(place, bytes, home);
   let block: T;
   try {
-    block = stampBlock(new Class(memory, offset, count), home, place);
-    const extent = extentOf(block);
-    if (extent.memory !== memory || extent.offset !== offset || extent.bytes !== bytes) throw notTyped();
+    const array = new Class(memory, offset, count);
+    if (!isOver(array, memory, offset, bytes)) throw notTyped();
+    block = stampBlock(array, home, place);
   } catch (error) {
     // A class of the program's own may throw, or make something else.
     inside.pool.free(bufferBlock(memory, offset, bytes, home, place));

@@ -73,6 +73,30 @@ describe('a block', () => {
     pool.destroy();
   });
 
+  it('is not made of a typed array that is none, or that was one before', () => {
+    const pool = createPool();
+    let array: Uint8Array = new Uint8Array(8);
+    const returns = class {
+      static readonly BYTES_PER_ELEMENT = 1;
+      constructor() {
+        // biome-ignore lint/correctness/noConstructorReturn: it is what a program may do
+        return array;
+      }
+    };
+    const made = pool.alloc(8);
+    pool.free(made);
+    const typed = pool.typed(Uint8Array, 8);
+    pool.free(typed);
+    for (array of [array, made, typed, new DataView(made.buffer, made.byteOffset, 8) as never]) {
+      expectError(() => pool.typed(returns as never, 8), 'TypeError', 'ERR_INVALID_ARG_TYPE');
+      // What it has returned is no block, or none any more: freed once more, two would get one memory.
+      expect(() => pool.free(array as never)).toThrow();
+    }
+    expect([pool.stats().usedBlocks, pool.check()]).toEqual([0, 0]);
+    expect(new Set([0, 1, 2, 3].map(() => pool.alloc(8).byteOffset)).size).toBe(4);
+    pool.destroy();
+  });
+
   it('freed by reset() is not freed once more when the garbage collector finds its ArrayBuffer', async () => {
     const { stdout, stderr } = await runNode(
       `import { createPool } from 'buddymalloc';

@@ -299,16 +299,18 @@ enum pool_status pool_find(struct holder *holder, uint32_t place, struct region 
 
 /* ---- Single blocks ------------------------------------------------------------------------------- */
 
+static int lacks_room(enum pool_status status) { return status == POOL_FULL || status == POOL_NO_MEMORY; }
+
 enum pool_status pool_take(struct holder *holder, size_t size, size_t alignment, uint32_t *place) {
   struct pool *pool = holder->pool;
   lock_acquire(&pool->lock);
   enum pool_status status = pool_look(holder);
   if (status == POOL_OK) status = pool_cut(pool, holder->number, size, alignment, place);
   /* What lies in stocks is free: this thread's first, then the others'. */
-  if (status == POOL_FULL) {
+  if (lacks_room(status)) {
     stock_flush(holder);
     status = pool_cut(pool, holder->number, size, alignment, place);
-    if (status == POOL_FULL && stock_rob(pool, holder)) status = pool_cut(pool, holder->number, size, alignment, place);
+    if (lacks_room(status) && stock_rob(pool, holder)) status = pool_cut(pool, holder->number, size, alignment, place);
     wait_grant(pool); /* the rest of what was given back may do for somebody who waits */
   }
   if (status == POOL_OK) pool->alloc_requests++;

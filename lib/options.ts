@@ -26,7 +26,10 @@ export function toFlag<Name extends string>(options: { [name in Name]?: boolean 
   return value === true;
 }
 
-const { get: abortedGetter } = Object.getOwnPropertyDescriptor(AbortSignal.prototype, 'aborted') as PropertyDescriptor;
+const getterOf = (name: keyof AbortSignal) =>
+  (Object.getOwnPropertyDescriptor(AbortSignal.prototype, name) as PropertyDescriptor).get;
+const abortedGetter = getterOf('aborted');
+const reasonGetter = getterOf('reason');
 
 /** Whether a signal is aborted, whatever properties the program has given it. */
 export function isAborted(signal: AbortSignal): boolean {
@@ -36,3 +39,6 @@ export function isAborted(signal: AbortSignal): boolean {
     throw wrongType('signal must be an AbortSignal');
   }
 }
+
+/** Why it is aborted, in the same way. */
+export const reasonOf = (signal: AbortSignal): unknown => reasonGetter?.call(signal);

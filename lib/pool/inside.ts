@@ -199,7 +199,7 @@ export class Inside {
     }
     const take = () => this.call(() => this.native.take(bytes, alignment));
     const place = take();
-    return place === STATUS.FULL && this.giveUpIdle() ? take() : place;
+    return (place === STATUS.FULL || place === STATUS.NO_MEMORY) && this.giveUpIdle() ? take() : place;
   }
 
   takeOrThrow(bytes: number, alignment: number): number {

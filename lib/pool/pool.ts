@@ -1,6 +1,6 @@
 import { AsyncLocalStorage } from 'node:async_hooks';
 import type { PoolBinding } from '../binding.ts';
-import { isAborted, requireObject, wrongType } from '../options.ts';
+import { isAborted, reasonOf, requireObject, wrongType } from '../options.ts';
 import {
   bufferBlock,
   extentOf,
@@ -174,7 +174,7 @@ export class Pool {
     const bytes = toBytes(size, 'size', MAX_BLOCK);
     requireObject(options);
     const { signal } = options;
-    if (signal !== undefined && isAborted(signal)) throw signal.reason;
+    if (signal !== undefined && isAborted(signal)) throw reasonOf(signal);
     inside.look();
     if (!inside.isAwaited && inside.waiters.areNone) {
       const place = inside.take(bytes, 0);

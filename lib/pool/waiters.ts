@@ -1,6 +1,7 @@
-import { BuddyMallocError, type PoolBinding } from '../binding.ts';
+import type { PoolBinding } from '../binding.ts';
+import { reasonOf } from '../options.ts';
 import type { PoolBuffer } from './block.ts';
-import { STATUS } from './status.ts';
+import { fail, STATUS } from './status.ts';
 
 /** Of every signal, whatever properties of these names the program has given it. */
 const { addEventListener: listen, removeEventListener: forget } = EventTarget.prototype;
@@ -48,15 +49,12 @@ export class Waiters {
   begin(bytes: number, signal: AbortSignal | undefined): Promise<PoolBuffer> | number {
     const native = this.#native as PoolBinding;
     const id = ++this.#lastId;
-    const status = native.wait(id, bytes, 0);
-    if (status < 0) return status;
-    busy.add(this);
     const promise = new Promise<PoolBuffer>((resolve, reject) => {
       const abort = () => {
         if (native.cancel(id) === 0) return;
         this.#waiting.delete(id);
         this.#restIfDone();
-        reject(signal?.reason);
+        reject(reasonOf(signal as AbortSignal));
       };
       if (signal !== undefined) listen.call(signal, 'abort', abort, { once: true });
       this.#waiting.set(id, {
@@ -66,6 +64,14 @@ export class Waiters {
         forgetSignal: () => signal !== undefined && forget.call(signal, 'abort', abort),
       });
     });
+    busy.add(this);
+    const status = native.wait(id, bytes, 0);
+    if (status < 0) {
+      this.#waiting.get(id)?.forgetSignal();
+      this.#waiting.delete(id);
+      this.#restIfDone();
+      return status;
+    }
     this.drain();
     return promise;
   }
@@ -85,7 +91,7 @@ export class Waiters {
       this.#waiting.delete(id);
       waiter?.forgetSignal();
       try {
-        if (place < 0) throw new BuddyMallocError('ERR_POOL_DESTROYED', 'the pool was destroyed');
+        if (place < 0) fail(place, waiter?.bytes);
         if (this.#view !== undefined && waiter !== undefined) waiter.resolve(this.#view(place, waiter.bytes));
       } catch (error) {
         waiter?.reject(error);

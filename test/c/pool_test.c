@@ -165,6 +165,30 @@ TEST_OURS("a pool at its limit gives away what lies in stocks, its own and those
   CHECK_EQ(pool_leave(holder), 1);
 }
 
+TEST_OURS("a pool for which the system has no more memory gives away what lies in stocks") {
+  struct pool *pool = new_pool((size_t)1 << 20, 16);
+  struct holder *holder = join(pool), *other = join(pool);
+  unsigned kind = 0;
+  uint32_t place;
+  while (pool_class_bytes(kind) < 1024) kind++;
+  take(holder, 32768);
+  take(holder, 16384);
+  CHECK_EQ(pool_stock(holder, kind, 8), 8);
+  CHECK_EQ(pool_stock(other, kind, 8), 8);
+  wrap_arm(WRAPPED_MMAP, 1, 100);
+  CHECK_EQ(pool_take(holder, 8192, 0, &place), POOL_OK);
+  CHECK_EQ(stats_of(pool).stocked_blocks, 8);
+#if defined(__x86_64__)
+  CHECK_EQ(pool_take(holder, 8192, 0, &place), POOL_OK);
+#endif
+  CHECK_EQ(pool_take(holder, 8192, 0, &place), POOL_NO_MEMORY);
+  wrap_disarm();
+  CHECK_EQ(stats_of(pool).regions, 1);
+  CHECK_EQ(pool_check(pool), 0);
+  CHECK_EQ(pool_leave(other), 0);
+  CHECK_EQ(pool_leave(holder), 1);
+}
+
 TEST_OURS("a thread that is busy with its stock keeps it until it is done") {
   struct pool *pool = new_pool(64 * 64, 16);
   struct holder *holder = join(pool), *other = join(pool);

@@ -12,6 +12,7 @@ import {
   type Pool,
 } from '../../lib/index.ts';
 import { expectError } from '../package/expect-error.ts';
+import { runNode } from '../package/run-node.ts';
 
 class Own extends Error {}
 const raise = () => {
@@ -290,6 +291,7 @@ describe('allocAsync()', () => {
     for (const name of ['addEventListener', 'removeEventListener', 'throwIfAborted']) {
       Object.defineProperty(controller.signal, name, { value: raise });
     }
+    Object.defineProperty(controller.signal, 'reason', { get: raise });
     const waiting = pool.allocAsync(1, { signal: controller.signal });
     controller.abort(new Own());
     await expect(waiting).rejects.toBeInstanceOf(Own);
@@ -298,6 +300,29 @@ describe('allocAsync()', () => {
     pool.free(await served);
     expect(pool.stats()).toMatchObject({ waiting: 0, usedBlocks: 0 });
     pool.destroy();
+  });
+});
+
+describe('allocAsync() without memory', () => {
+  it('says so, also after a wait', async () => {
+    const { stdout, stderr } = await runNode(
+      `import { createPool, free, malloc, mallocTrim } from 'buddymalloc';
+       const pool = createPool({ limit: '1536 MiB' });
+       const first = pool.alloc('1 GiB');
+       const waiting = pool.allocAsync('1280 MiB');
+       // Most addresses are taken while it waits; Node gets some for itself.
+       const [reserve, others] = [malloc(2 ** 28), []];
+       try { for (;;) others.push(createPool().alloc(2 ** 28)); } catch {}
+       free(reserve);
+       mallocTrim();
+       pool.free(first);
+       console.log(await waiting.catch(({ code }) => code), others.length > 0);`,
+      [],
+      {},
+      [],
+      ['prlimit', `--as=${6 * 2 ** 30}`],
+    );
+    expect({ stdout, stderr }).toEqual({ stdout: 'ERR_OUT_OF_MEMORY true', stderr: '' });
   });
 });
 

@@ -33,6 +33,16 @@ const WORD_DEAD = 1;
 const WORD_AWAITED = 2;
 const WORD_EPOCH = 8;
 
+/** Where the program is; empty if it has its own idea of what the stack of an error is. */
+function stackText(): string {
+  try {
+    const { stack } = new Error();
+    return typeof stack === 'string' ? stack : '';
+  } catch {
+    return '';
+  }
+}
+
 /** What a pool's functions have in common: places taken and given, blocks made of them and known again. */
 export class Inside {
   readonly pool: Pool;
@@ -217,7 +227,8 @@ export class Inside {
   /** Notes where the program was when it got a block: the frames of the stack above the package's own. */
   trace(place: number): void {
     if (this.traces === undefined) return;
-    const [own = '', ...frames] = (new Error().stack ?? '').split('\n').slice(1);
+    const [own = '', ...frames] = stackText().split('\n').slice(1);
+    if (frames.length === 0) return;
     const folder = own.slice(own.search(/(file:)?\//), own.lastIndexOf('/') + 1);
     const first = frames.findIndex((frame) => !frame.includes(folder));
     this.traces.set(place, frames.slice(first).join('\n'));

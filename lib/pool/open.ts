@@ -21,7 +21,8 @@ function open(options: PoolOptions, mayCreate: boolean): Pool | undefined {
   const notify = () => weak.deref()?.notified();
   const binding = native.poolOpen(
     name,
-    JSON.stringify(config),
+    // Without a prototype, on which a program may have put a toJSON.
+    JSON.stringify(Object.assign(Object.create(null), config)),
     config.limit,
     order,
     config.alignment,

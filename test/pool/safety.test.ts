@@ -289,6 +289,33 @@ describe('the permission model', () => {
   });
 });
 
+describe('a program with its own idea of', () => {
+  it.each([
+    ['an array', '(_, sites) => sites'],
+    ['nothing', '() => undefined'],
+    ['an error', '() => { throw new Error("stack"); }'],
+  ])('the stack of an error, %s, gets blocks that are not traced', async (_, prepare) => {
+    const { stdout, stderr } = await runNode(
+      `import { createPool } from 'buddymalloc';
+       const pool = createPool({ trace: true });
+       Error.prepareStackTrace = ${prepare};
+       pool.free(pool.alloc(100));
+       pool.alloc(1000);
+       console.log(pool.leaks().length, pool.leaks()[0].stack);`,
+    );
+    expect({ stdout, stderr }).toEqual({ stdout: '1 undefined', stderr: '' });
+  });
+
+  it('JSON gets a pool with its options', async () => {
+    const { stdout, stderr } = await runNode(
+      `import { createPool } from 'buddymalloc';
+       Object.prototype.toJSON = () => ({ limit: 1 });
+       console.log(createPool({ limit: '1 MiB' }).stats().limit, createPool({ guard: 'detach' }).options.guard);`,
+    );
+    expect({ stdout, stderr }).toEqual({ stdout: '1048576 detach', stderr: '' });
+  });
+});
+
 describe('a poisoned prototype', () => {
   it.each(['take', 'give', 'config', 'stockBuffer', 'usedBlocks'])(
     'with a setter for %s does not break a pool',

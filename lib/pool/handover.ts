@@ -50,7 +50,7 @@ function giveAway(inside: Inside, block: PoolBlock, give: (place: number, bytes:
     if (result >= 0) return result;
   }
   const place = inside.placeOf(block, 'ERR_USE_AFTER_FREE');
-  inside.requireMemory(block, place);
+  inside.requireMemory(block);
   const { memory, bytes } = extentOf(block);
   if (inside.memory.copies) inside.native.copyIn(place, memory);
   return inside.surrender(block, place, MOVED, () => give(place, bytes));
@@ -112,7 +112,7 @@ export function shareBlock(inside: Inside, block: PoolBlock, options: { plain?: 
   const place = inside.placeOf(block, 'ERR_USE_AFTER_FREE');
   const plain = toFlag(options, 'plain');
   inside.requireNative();
-  inside.requireMemory(block, place);
+  inside.requireMemory(block);
   const bytes = Math.max(extentOf(block).bytes, 1);
   const handle = inside.surrender(block, place, SHARED, () => inside.native.share(place, bytes));
   try {

@@ -274,10 +274,9 @@ export class Inside {
   }
 
   /** Throws if the program has transferred the ArrayBuffer away in which the block was: its contents went with it. */
-  requireMemory(block: PoolBlock, place: number): void {
-    if (this.memory.copies || byteLengthOf(extentOf(block).memory) > 0) return;
-    // A block of no bytes that has an ArrayBuffer to itself has one of JavaScript's, which is not lent.
-    if (homeOf(block)?.own && !this.native.isLent(place)) return;
+  requireMemory(block: PoolBlock): void {
+    const buffer = bufferOf(block);
+    if (this.memory.copies || byteLengthOf(buffer) > 0 || byteLengthOf(this.memory.carrierOf(buffer)) > 0) return;
     throw new BuddyMallocError('ERR_BLOCK_MOVED', "the block's ArrayBuffer was transferred to another before");
   }
 
@@ -287,15 +286,18 @@ export class Inside {
    */
   surrender(block: PoolBlock, place: number, word: number, action: () => number): number {
     const isLent = homeOf(block)?.own === true && this.native.isLent(place);
+    const lend = (lent: boolean) => {
+      if (isLent) this.native.lendOwn(place, lent, this.memory.carrierOf(bufferOf(block)));
+    };
     let handle: number = STATUS.NO_BLOCK;
     try {
       setPlace(block, word);
-      if (isLent) this.native.lendOwn(place, false, bufferOf(block));
+      lend(false);
       handle = this.call(action);
     } finally {
       if (handle < 0) {
         setPlace(block, place);
-        if (isLent) this.native.lendOwn(place, true, bufferOf(block));
+        lend(true);
       }
     }
     if (handle < 0) fail(handle);

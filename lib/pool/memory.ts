@@ -15,6 +15,8 @@ export class Memory {
   readonly #unitBits: number;
   /** Of free blocks: an ArrayBuffer of the block's own that nobody else has, for the next one who gets the block. */
   readonly #recycled = new Map<number, { buffer: ArrayBuffer; region: ArrayBuffer }>();
+  /** Of blocks of no bytes, whose ArrayBuffers are JavaScript's: one over the block's memory, which is garbage when they are. */
+  readonly #carriers = new WeakMap<ArrayBuffer, ArrayBuffer>();
   /** Of blocks that have a region to themselves. */
   readonly #alone = new Map<number, WeakRef<ArrayBuffer>>();
 
@@ -50,7 +52,12 @@ export class Memory {
 
   /** An ArrayBuffer for a block alone, of exactly so many bytes. */
   own(place: number, bytes: number): ArrayBuffer {
-    if (this.copies || bytes === 0) return new ArrayBuffer(bytes);
+    if (this.copies) return new ArrayBuffer(bytes);
+    if (bytes === 0) {
+      const empty = new ArrayBuffer(0);
+      this.#carriers.set(empty, this.own(place, 1));
+      return empty;
+    }
     const recycled = this.#recycled.get(place);
     if (recycled !== undefined) {
       this.#recycled.delete(place);
@@ -79,6 +86,11 @@ export class Memory {
       native.detach(buffer);
       return true;
     }
+    const carrier = byteLengthOf(buffer) === 0 ? this.#carriers.get(buffer) : undefined;
+    if (carrier !== undefined) {
+      native.detach(buffer);
+      return this.#native.closeOwn(place, carrier);
+    }
     if (!reused || transfer === undefined) return this.#native.closeOwn(place, buffer);
     if (byteLengthOf(buffer) === 0 && this.#native.isLent(place)) return false;
     let kept: ArrayBuffer;
@@ -91,6 +103,11 @@ export class Memory {
     if (this.#recycled.size >= MOST_RECYCLED) this.#recycled.clear();
     this.#recycled.set(place, { buffer: kept, region: this.at(place, 0) });
     return true;
+  }
+
+  /** The ArrayBuffer over the memory of a block that has one to itself. */
+  carrierOf(buffer: ArrayBuffer): ArrayBuffer {
+    return this.#carriers.get(buffer) ?? buffer;
   }
 
   /** The block at this place is no longer this thread's: what is over it alone is detached. */

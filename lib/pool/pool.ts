@@ -242,7 +242,7 @@ export class Pool {
     const inside = this.#inside;
     const place = inside.placeOf(block, 'ERR_USE_AFTER_FREE');
     const bytes = toBytes(size, 'size', MAX_BLOCK);
-    inside.requireMemory(block, place);
+    inside.requireMemory(block);
     let resized: PoolBuffer;
     if (inside.resize(block, place, bytes)) {
       resized = inside.view(place, bytes, extentOf(block).bytes);

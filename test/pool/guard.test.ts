@@ -50,23 +50,6 @@ describe("guard 'check'", () => {
     });
   });
 
-  it('does not keep a view from reaching memory that was freed', () => {
-    withPool('check', (pool) => {
-      const stale = pool.alloc(100);
-      pool.free(stale);
-      stale[0] = 77;
-      expect(pool.alloc(100)[0]).toBe(77);
-    });
-  });
-
-  it('does not keep a view from reaching its neighbours through its ArrayBuffer', () => {
-    withPool('check', (pool) => {
-      const [one, two] = [pool.alloc(64), pool.alloc(64)];
-      new Uint8Array(one.buffer)[two.byteOffset] = 5;
-      expect(two[0]).toBe(5);
-    });
-  });
-
   it('refuses every block from before a reset', () => {
     withPool('check', (pool) => {
       const blocks = [pool.alloc(64), pool.alloc(100_000)];
@@ -227,6 +210,50 @@ describe("guard 'detach'", () => {
   });
 });
 
+describe.each(['check', 'off'] as Guard[])('guard %s', (guard) => {
+  it('does not keep a view from reaching memory that was freed, resized, handed over or shared', () => {
+    const ends: ((pool: Pool, block: PoolBuffer) => Uint8Array)[] = [
+      (pool, block) => {
+        pool.free(block);
+        return pool.alloc(100);
+      },
+      (pool, block) => {
+        pool.alloc(100); // where it would be, it could grow in place
+        pool.realloc(block, 100_000);
+        return pool.alloc(100);
+      },
+      (pool, block) => pool.adopt(pool.handle(block)),
+      (pool, block) => new Uint8Array(pool.share(block, { plain: true }).buffer),
+    ];
+    for (const end of ends) {
+      withPool(guard, (pool) => {
+        const stale = pool.alloc(100);
+        const next = end(pool, stale);
+        stale[0] = 77;
+        expect(next[0]).toBe(77);
+      });
+    }
+  });
+
+  it('does not keep a view from reaching memory after a reset', () => {
+    withPool(guard, (pool) => {
+      const stale = pool.alloc(100);
+      pool.reset();
+      const next = pool.alloc(100);
+      stale[0] = 77;
+      expect(next[0]).toBe(77);
+    });
+  });
+
+  it('does not keep a view from reaching its neighbours through its ArrayBuffer', () => {
+    withPool(guard, (pool) => {
+      const [one, two] = [pool.alloc(64), pool.alloc(64)];
+      new Uint8Array(one.buffer)[two.byteOffset] = 5;
+      expect(two[0]).toBe(5);
+    });
+  });
+});
+
 describe("guard 'off'", () => {
   it('does not notice a double free, which gives two requests one memory', () => {
     withPool('off', (pool) => {
@@ -235,16 +262,6 @@ describe("guard 'off'", () => {
       pool.free(block);
       const [one, two] = [pool.alloc(100), pool.alloc(100)];
       expect(one.byteOffset).toBe(two.byteOffset);
-    });
-  });
-
-  it('still refuses what is no block of the pool', () => {
-    withPool('off', (pool) => {
-      const other = createPool();
-      for (const buffer of [Buffer.alloc(8), pool.alloc(8).subarray(0), other.alloc(8)]) {
-        expectError(() => pool.free(buffer as never), 'BuddyMallocError', 'ERR_FOREIGN_BUFFER');
-      }
-      other.destroy();
     });
   });
 });
@@ -262,6 +279,68 @@ describe('a forgotten block', () => {
 });
 
 describe.each(GUARDS)('at guard %s', (guard) => {
+  it('what is no block of the pool is refused, wherever it enters', () => {
+    withPool(guard, (pool) => {
+      const other = createPool();
+      const block = pool.alloc(8);
+      for (const buffer of [Buffer.alloc(8), Buffer.from(block), block.subarray(0), other.alloc(8)]) {
+        const none = buffer as PoolBuffer;
+        const { address } = pool.receive(() => {});
+        for (const action of [
+          () => pool.free(none),
+          () => pool.realloc(none, 16),
+          () => pool.handle(none),
+          () => pool.send(none, address),
+          () => pool.share(none),
+        ]) {
+          expectError(action, 'BuddyMallocError', 'ERR_FOREIGN_BUFFER');
+        }
+      }
+      other.destroy();
+    });
+  });
+
+  it('the Buffer of a recycler that was kept after its release reaches the memory', () => {
+    withPool(guard, (pool) => {
+      const frames = pool.fixed(100);
+      const kept = frames.acquire();
+      frames.release(kept);
+      kept[0] = 77;
+      expect(frames.acquire()[0]).toBe(77);
+    });
+  });
+
+  it('blocks larger than a region, and those of allocArrayBuffer, are detached when they are freed', () => {
+    const pool = createPool({ guard, regionSize: '64 KiB' });
+    const [large, own] = [pool.alloc(100_000), pool.allocArrayBuffer(1000)];
+    const views = [new Uint8Array(large.buffer), new Uint8Array(own)];
+    expect([large.buffer.byteLength - 100_000 < 4096, own.byteLength]).toEqual([true, 1000]);
+    pool.free(large);
+    pool.free(own);
+    expect(views.map(({ length }) => length)).toEqual([0, 0]);
+    expect(pool.check()).toBe(0);
+    pool.destroy();
+  });
+
+  it('a forgotten block of allocArrayBuffer is freed when the garbage collector finds it, also one of no bytes', async () => {
+    const { stdout, stderr } = await runNode(
+      `import { createPool } from 'buddymalloc';
+       import { setImmediate as turn } from 'node:timers/promises';
+       const pool = createPool({ guard: '${guard}' });
+       for (let i = 0; i < 200; i++) pool.allocArrayBuffer(i % 2 * 100);
+       for (let i = 0; i < 1000 && pool.stats().forgotten < 200; i++) { gc(); await turn(); }
+       const empty = pool.allocArrayBuffer(0);
+       const moved = pool.adopt(pool.handle(empty));
+       const { forgotten, usedBlocks } = pool.stats();
+       pool.free(pool.realloc(pool.allocArrayBuffer(0), 10));
+       pool.free(pool.allocArrayBuffer(0));
+       pool.free(moved);
+       console.log(forgotten, usedBlocks, pool.stats().usedBlocks, pool.check());`,
+      ['--expose-gc'],
+    );
+    expect({ stdout, stderr }).toEqual({ stdout: '200 1 0 0', stderr: '' });
+  });
+
   it('writing anything anywhere in the ArrayBuffers harms no bookkeeping', () => {
     withPool(guard, (pool) => {
       const blocks = Array.from({ length: 200 }, (_, i) => pool.alloc(i * 50));

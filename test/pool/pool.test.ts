@@ -134,6 +134,15 @@ describe('alloc', () => {
   });
 });
 
+describe('the option alignment', () => {
+  it.each([64, 512, 4096, 65_536])('puts every block at a multiple of %i', (alignment) => {
+    const pool = make({ alignment });
+    for (const size of [1, 100, 5000, 100_000]) {
+      for (let round = 0; round < 3; round++) expect(pool.alloc(size).byteOffset % alignment).toBe(0);
+    }
+  });
+});
+
 describe('the siblings of alloc', () => {
   it('allocZeroed returns zeros where something else was before', () => {
     const pool = make();

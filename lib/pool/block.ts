@@ -13,6 +13,9 @@ export const FREED = -1;
 export const MOVED = -2;
 export const SHARED = -3;
 
+/** The place of a block that a recycler keeps, as it stands in the block, and back: below every word above. */
+export const idlePlace = (place: number): number => -place - 16;
+
 /** Adds private fields to an object that exists already: a base class whose constructor returns its argument. */
 const Same = function same(this: unknown, object: object) {
   return object;

@@ -1,15 +1,22 @@
 import { BuddyMallocError } from '../binding.ts';
-import { bufferBlock, FREED, homeOfBuffer, type PoolBuffer, placeOfBuffer, setPlaceOfBuffer } from './block.ts';
+import { wrongType } from '../options.ts';
+import {
+  bufferBlock,
+  FREED,
+  homeOfBuffer,
+  idlePlace,
+  type PoolBuffer,
+  placeOfBuffer,
+  setPlaceOfBuffer,
+} from './block.ts';
 import type { Home } from './home.ts';
-import type { Inside } from './inside.ts';
+import { Inside } from './inside.ts';
 import type { Pool } from './pool.ts';
-
-/** An idle block's place, as it stands in the block: below every word of block.ts. */
-const idlePlace = (place: number) => -place - 16;
 
 /**
  * A recycler of blocks of one size, made by {@link Pool.fixed}, in one thread. Its idle blocks count as used; they go back to
- * the pool by {@link Fixed.trim}, when another request of this thread finds no room, and when one of any thread waits for some.
+ * the pool by {@link Fixed.trim}, when another request of this thread finds no room, when one of any thread waits for some, and when
+ * the recycler is garbage.
  *
  * The Buffer that is released is the very one that is acquired next: who keeps it can still write to it, at every guard level.
  */
@@ -25,6 +32,7 @@ export class Fixed {
 
   /** @internal */
   constructor(pool: Pool, size: number, inside: Inside) {
+    if (!Inside.isOne(inside)) throw wrongType('a recycler is made by pool.fixed()');
     this.size = size;
     this.#pool = pool;
     this.#inside = inside;
@@ -32,7 +40,7 @@ export class Fixed {
     inside.look();
     this.#word = inside.quick.word;
     this.#home = inside.homes.ofRecycler();
-    inside.addRecycler(this);
+    inside.addRecycler(this, this.#idle);
   }
 
   /** Blocks that wait to be acquired. */
@@ -103,7 +111,7 @@ export class Fixed {
    */
   trim(): number {
     this.#look();
-    return this.giveUp();
+    return this.#inside.giveUp(this.#idle);
   }
 
   #make(): PoolBuffer {
@@ -111,22 +119,6 @@ export class Fixed {
     this.#inside.prepare(place, this.size);
     const { memory, offset } = this.#inside.open(place, this.size, this.#home);
     return bufferBlock(memory, offset, this.size, this.#home, place);
-  }
-
-  /** @internal Frees the idle blocks, or forgets them if everything was freed at once; returns how many it has freed. */
-  giveUp(): number {
-    const { word } = this.#inside.quick;
-    const blocks = this.#idle.splice(0);
-    if (word !== this.#word) {
-      this.#word = word;
-      this.#home = this.#inside.homes.ofRecycler();
-      return 0;
-    }
-    for (const block of blocks) {
-      setPlaceOfBuffer(block, idlePlace(placeOfBuffer(block)));
-      this.#pool.free(block);
-    }
-    return blocks.length;
   }
 
   #refuse(home: Home | undefined): never {
@@ -138,8 +130,14 @@ export class Fixed {
 
   /** Takes notice of what has happened to the pool; true if others wait for room. */
   #look(): boolean {
-    this.#inside.look();
-    if (this.#inside.quick.word !== this.#word) this.giveUp();
-    return this.#inside.isAwaited;
+    const inside = this.#inside;
+    inside.look();
+    if (inside.quick.word !== this.#word) {
+      // Everything was freed at once.
+      this.#word = inside.quick.word;
+      this.#home = inside.homes.ofRecycler();
+      this.#idle.length = 0;
+    }
+    return inside.isAwaited;
   }
 }

@@ -4,7 +4,7 @@ import { wrongType } from '../options.ts';
 import type { PoolBuffer } from './block.ts';
 import { disposeBy } from './dispose.ts';
 import { takeIn } from './handover.ts';
-import type { Inside } from './inside.ts';
+import { Inside } from './inside.ts';
 import { fail, STATUS } from './status.ts';
 
 /** Called with each block that comes, and with what {@link Pool.send} was told to say with it. */
@@ -32,6 +32,7 @@ export class Inbox {
 
   /** @internal */
   constructor(inside: Inside, listener: InboxListener) {
+    if (!Inside.isOne(inside)) throw wrongType('an inbox is made by pool.receive()');
     if (typeof listener !== 'function') throw wrongType('listener must be a function');
     inside.look();
     const address = inside.native.openInbox();

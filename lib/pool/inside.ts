@@ -7,6 +7,7 @@ import {
   extentOf,
   FREED,
   homeOf,
+  idlePlace,
   MOVED,
   type PoolBlock,
   type PoolBuffer,
@@ -54,9 +55,12 @@ export class Inside {
   readonly waiters: Waiters;
   /** Those that are open. */
   readonly inboxes = new Set<Inbox>();
-  /** This thread's recyclers, whose idle blocks nobody needs. */
-  readonly #recyclers = new Set<WeakRef<Fixed>>();
-  readonly #forgotten = new FinalizationRegistry<WeakRef<Fixed>>((weak) => this.#recyclers.delete(weak));
+  /** The idle blocks, which nobody needs, of each of this thread's recyclers. */
+  readonly #idle = new Set<PoolBuffer[]>();
+  readonly #forgotten = new FinalizationRegistry<PoolBuffer[]>((idle) => {
+    this.#idle.delete(idle);
+    this.giveUp(idle);
+  });
   /** Where each block was allocated, with the option `trace`. */
   readonly traces: Map<number, string> | undefined;
   readonly #plain: boolean;
@@ -64,6 +68,7 @@ export class Inside {
   readonly #third: Float64Array | undefined;
   readonly #scope: AsyncLocalStorage<Scope>;
   #scopes = 0;
+  #isGivingUp = false;
 
   constructor(pool: Pool, binding: PoolBinding, waiters: Waiters, scope: AsyncLocalStorage<Scope>) {
     this.pool = pool;
@@ -104,6 +109,11 @@ export class Inside {
     );
   }
 
+  /** Whether it is one, and not what a program has made up: a block's home comes from here. */
+  static isOne(value: object): value is Inside {
+    return #isGivingUp in value;
+  }
+
   // ---- What others did -----------------------------------------------------------------------------------------------
 
   /** Takes notice of it. */
@@ -127,18 +137,35 @@ export class Inside {
     this.waiters.drain();
   }
 
-  addRecycler(recycler: Fixed): void {
-    if (this.#recyclers.size === 0) this.native.hoard();
-    const weak = new WeakRef(recycler);
-    this.#recyclers.add(weak);
-    this.#forgotten.register(recycler, weak);
+  /** Notes a recycler, whose idle blocks are free when it is garbage. */
+  addRecycler(recycler: Fixed, idle: PoolBuffer[]): void {
+    if (this.#idle.size === 0) this.native.hoard();
+    this.#idle.add(idle);
+    this.#forgotten.register(recycler, idle);
   }
 
   /** Has this thread's recyclers free what is idle; false if nothing was. */
   giveUpIdle(): boolean {
+    // Each block that is freed comes by here again as long as somebody waits.
+    if (this.#isGivingUp) return false;
+    this.#isGivingUp = true;
     let count = 0;
-    for (const weak of this.#recyclers) count += weak.deref()?.giveUp() ?? 0;
+    try {
+      for (const idle of this.#idle) count += this.giveUp(idle);
+    } finally {
+      this.#isGivingUp = false;
+    }
     return count > 0;
+  }
+
+  /** Frees the idle blocks of a recycler but for those that were freed with all others; returns how many. */
+  giveUp(idle: PoolBuffer[]): number {
+    let count = 0;
+    for (let block = idle.pop(); block !== undefined; block = idle.pop()) {
+      setPlace(block, idlePlace(placeOf(block)));
+      if (this.freeIfLive(block)) count++;
+    }
+    return count;
   }
 
   /** Called from the event loop. */
@@ -359,11 +386,19 @@ export class Inside {
     if (this.#scopes > 0) this.#scope.getStore()?.replace(old, block);
   }
 
-  /** At the end of a scope, in which the block or the pool may have come to its end already. */
-  freeIfLive(block: PoolBlock): void {
+  /** Frees a block unless it, or the pool, has come to its end already; whether it did. */
+  freeIfLive(block: PoolBlock): boolean {
     if (this.#mayHaveNews) this.sync();
     const home = homeOf(block);
-    if (home !== undefined && !home.era.stale && placeOf(block) >= 0) this.pool.free(block);
+    if (home === undefined || home.era.stale || placeOf(block) < 0) return false;
+    try {
+      this.pool.free(block);
+      return true;
+    } catch (error) {
+      // Another thread may have freed everything since.
+      if (home.era.stale) return false;
+      throw error;
+    }
   }
 }
 

@@ -24,7 +24,7 @@ import { letGo } from './opened.ts';
 import { freedAs, type PoolConfig } from './options.ts';
 import type { Pool } from './pool.ts';
 import type { Quick } from './quick.ts';
-import type { Scope } from './scope.ts';
+import { Scope } from './scope.ts';
 import { fail, STATUS } from './status.ts';
 import { classTable, HEAD_THIRD, pop, push, STOCK_HEAD, STOCKED_SIZE, secondOf } from './stock.ts';
 import type { Waiters } from './waiters.ts';
@@ -337,6 +337,7 @@ export class Inside {
     const home = homeOf(block) as Home;
     setPlace(block, word);
     this.traces?.delete(place);
+    if (this.#scopes > 0) Scope.forget(block);
     if (home.own) return this.memory.closeOwn(place, bufferOf(block), word === FREED && home.capacity > 0);
     if (this.memory.copies) native.detach(bufferOf(block));
     else this.memory.closeAlone(place);
@@ -383,7 +384,7 @@ export class Inside {
 
   /** The scope has the block in its new size. */
   replace(old: PoolBlock, block: PoolBlock): void {
-    if (this.#scopes > 0) this.#scope.getStore()?.replace(old, block);
+    if (this.#scopes > 0) Scope.replace(old, block);
   }
 
   /** Frees a block unless it, or the pool, has come to its end already; whether it did. */

@@ -246,12 +246,13 @@ export class Pool {
     let resized: PoolBuffer;
     if (inside.resize(block, place, bytes)) {
       resized = inside.view(place, bytes, extentOf(block).bytes);
+      inside.replace(block, resized);
     } else {
       resized = inside.view(inside.takeOrThrow(bytes, 0), bytes);
       resized.set(bytesOf(block).subarray(0, bytes));
+      inside.replace(block, resized);
       this.free(block);
     }
-    inside.replace(block, resized);
     return resized;
   }
 

@@ -2,6 +2,9 @@ import type { AsyncLocalStorage } from 'node:async_hooks';
 import type { PoolBlock } from './block.ts';
 import type { Pool } from './pool.ts';
 
+/** Of blocks that a scope is to free. */
+const scopeOf = new WeakMap<PoolBlock, Scope>();
+
 /** What runs in {@link Pool.scope}: the blocks to free at its end. */
 export class Scope {
   readonly #pool: Pool;
@@ -35,14 +38,25 @@ export class Scope {
 
   /** @internal The innermost scope of this pool that has not ended takes the block. */
   add(pool: Pool, block: PoolBlock): void {
-    if (pool === this.#pool && !this.#ended) this.#blocks.add(block);
-    else this.#outer?.add(pool, block);
+    if (pool !== this.#pool || this.#ended) {
+      this.#outer?.add(pool, block);
+      return;
+    }
+    this.#blocks.add(block);
+    scopeOf.set(block, this);
+  }
+
+  /** @internal A block that has come to its end is nothing to a scope, which may go on for long. */
+  static forget(block: PoolBlock): void {
+    const scope = scopeOf.get(block);
+    if (scope !== undefined) scope.#blocks.delete(block);
   }
 
   /** @internal A resized block stays in the scope in which it was allocated. */
-  replace(old: PoolBlock, block: PoolBlock): void {
-    if (this.#blocks.delete(old)) this.#blocks.add(block);
-    else this.#outer?.replace(old, block);
+  static replace(old: PoolBlock, block: PoolBlock): void {
+    const scope = scopeOf.get(old);
+    if (scope === undefined || !scope.#blocks.delete(old)) return;
+    scope.add(scope.#pool, block);
   }
 
   /** @internal */
@@ -52,15 +66,16 @@ export class Scope {
       this.#end();
     };
     let result: T;
+    let isPromise: boolean;
     try {
       result = current.run(this, fn, this);
+      isPromise = typeof (result as { then?: unknown } | undefined)?.then === 'function';
     } catch (error) {
       end();
       throw error;
     }
-    if (typeof (result as { then?: unknown } | undefined)?.then === 'function') {
-      return Promise.resolve(result).finally(end) as T;
-    }
+    // One of our own: the program's may have a `finally` of its own, or none.
+    if (isPromise) return new Promise((resolve) => resolve(result)).finally(end) as T;
     end();
     return result;
   }

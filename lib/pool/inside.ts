@@ -29,6 +29,10 @@ import { fail, STATUS } from './status.ts';
 import { classTable, HEAD_THIRD, pop, push, STOCK_HEAD, STOCKED_SIZE, secondOf } from './stock.ts';
 import type { Waiters } from './waiters.ts';
 
+/** What a function says of a block that was freed. */
+type Freed = 'ERR_DOUBLE_FREE' | 'ERR_USE_AFTER_FREE';
+const goneBefore = (freed: Freed) => new BuddyMallocError(freed, 'the block was freed or resized before');
+
 /** Bits of the word that tells a thread what has happened (csrc/pool.h). */
 const WORD_DEAD = 1;
 const WORD_AWAITED = 2;
@@ -200,13 +204,21 @@ export class Inside {
     return this.quick.stock[0] !== this.quick.word || this.memory.copies;
   }
 
-  /** Calls the addon, once more if everything was freed meanwhile. */
+  /** Calls the addon, once more as often as everything was freed meanwhile. */
   call(action: () => number): number {
-    if (this.#mayHaveNews) this.sync();
-    const result = action();
-    if (result !== STATUS.BEHIND) return result;
-    this.sync();
-    return action();
+    for (;;) {
+      if (this.#mayHaveNews) this.sync();
+      const result = action();
+      if (result !== STATUS.BEHIND) return result;
+    }
+  }
+
+  /** The same about a block, unless it was freed with all others meanwhile: its place may be another's by then. */
+  #callFor(block: PoolBlock, freed: Freed, action: () => number): number {
+    return this.call(() => {
+      if (homeOf(block)?.era.stale && this.options.guard !== 'detach') throw goneBefore(freed);
+      return action();
+    });
   }
 
   /** The second result of a call. */
@@ -280,7 +292,7 @@ export class Inside {
   }
 
   /** The place of a live block of this pool, or an error that says what it is instead. */
-  placeOf(block: PoolBlock, freed: 'ERR_DOUBLE_FREE' | 'ERR_USE_AFTER_FREE'): number {
+  placeOf(block: PoolBlock, freed: Freed): number {
     if (typeof block !== 'object' || block === null) {
       throw codedError(TypeError, 'ERR_INVALID_ARG_TYPE', 'block must be a block of a pool');
     }
@@ -291,7 +303,7 @@ export class Inside {
     if (place === MOVED || place === SHARED) {
       throw new BuddyMallocError('ERR_BLOCK_MOVED', 'the block was handed over or shared before');
     }
-    if (place < 0 || home.era.stale) throw new BuddyMallocError(freed, 'the block was freed or resized before');
+    if (place < 0 || home.era.stale) throw goneBefore(freed);
     return place;
   }
 
@@ -320,7 +332,7 @@ export class Inside {
     try {
       setPlace(block, word);
       lend(false);
-      handle = this.call(action);
+      handle = this.#callFor(block, 'ERR_USE_AFTER_FREE', action);
     } finally {
       if (handle < 0) {
         setPlace(block, place);
@@ -347,13 +359,13 @@ export class Inside {
   /** Resizes where the block is; false if it cannot stay there. */
   resize(block: PoolBlock, place: number, bytes: number): boolean {
     if (homeOf(block)?.own || this.memory.copies) return false;
-    if (this.call(() => this.native.resize(place, bytes)) !== 0) return false;
+    if (this.#callFor(block, 'ERR_USE_AFTER_FREE', () => this.native.resize(place, bytes)) !== 0) return false;
     setPlace(block, FREED);
     return true;
   }
 
-  free(block: PoolBlock): void {
-    const place = this.placeOf(block, 'ERR_DOUBLE_FREE');
+  free(block: PoolBlock, freed: Freed = 'ERR_DOUBLE_FREE'): void {
+    const place = this.placeOf(block, freed);
     if (this.#freedAs >= 0) bytesOf(block).fill(this.#freedAs);
     const home = homeOf(block) as Home;
     if (home.capacity < home.most) this.homes.favour(home.sizeClass);
@@ -363,7 +375,7 @@ export class Inside {
       this.native.unstock(home.sizeClass, home.capacity >>> 1);
       if (push(this.quick, home, place)) return;
     }
-    const status = this.call(() => this.native.give(place));
+    const status = this.#callFor(block, freed, () => this.native.give(place));
     if (status === STATUS.NO_BLOCK || status === STATUS.NOT_YOURS) fail(status);
     this.waiters.drain();
   }

@@ -249,9 +249,15 @@ export class Pool {
       inside.replace(block, resized);
     } else {
       resized = inside.view(inside.takeOrThrow(bytes, 0), bytes);
-      resized.set(bytesOf(block).subarray(0, bytes));
-      inside.replace(block, resized);
-      this.free(block);
+      try {
+        resized.set(bytesOf(block).subarray(0, bytes));
+        inside.replace(block, resized);
+        inside.free(block, 'ERR_USE_AFTER_FREE');
+      } catch (error) {
+        // Everything was freed meanwhile, the block with it.
+        inside.freeIfLive(resized);
+        throw error;
+      }
     }
     return resized;
   }

@@ -180,6 +180,36 @@ describe('a worker', () => {
     expect(result).toEqual({ code: 'ERR_DOUBLE_FREE', used: 0, check: 0 });
   });
 
+  it('gets no error of another thread that resets the pool all the time, but of its own stale blocks', async () => {
+    const result = await withWorkers(`
+      const pool = createPool({ name: 'p' });
+      const inbox = pool.receive((block, note) => { received++; try { pool.free(block); } catch (error) { codes.add(error.code); } });
+      const worker = start('parentPort.postMessage(0); for (;;) pool.reset();');
+      await once(worker, 'message');
+      const codes = new Set();
+      let received = 0;
+      for (const end = performance.now() + 1000; performance.now() < end; await turn()) {
+        for (let i = 0; i < 100; i++) {
+          pool.alloc(2_000_000);
+          codes.add(codeOf(() => pool.free(pool.alloc(2_000_000))));
+          codes.add(codeOf(() => pool.realloc(pool.alloc(2000), 3_000_000)));
+          codes.add(codeOf(() => pool.adopt(pool.handle(pool.alloc(2_000_000)))));
+          codes.add(codeOf(() => pool.send(pool.alloc(10), inbox.address)));
+        }
+      }
+      await worker.terminate();
+      const before = received;
+      for (let i = 0; i < 10; i++) pool.send(pool.alloc(10), inbox.address);
+      while (received < before + 10) await turn();
+      inbox.close();
+      pool.reset();
+      say({ codes: [...codes].filter(Boolean).sort(), used: pool.stats().usedBlocks, check: pool.check() });`);
+    expect(result).toMatchObject({ used: 0, check: 0 });
+    for (const code of (result as { codes: string[] }).codes) {
+      expect(['ERR_DOUBLE_FREE', 'ERR_STALE_HANDLE', 'ERR_USE_AFTER_FREE']).toContain(code);
+    }
+  });
+
   it('opens a pool only with the options that it has', async () => {
     const result = await withWorkers(`
       createPool({ name: 'p', limit: '1 MiB' });

@@ -191,7 +191,7 @@ export class Pool {
    * @param Class - its class, such as Float64Array
    * @param length - how many elements
    * @returns a typed array of that class and length over the pool's memory, its contents uninitialised; {@link Pool.free}
-   * takes it
+   * takes it, `using` does not
    * @throws the errors of {@link Pool.alloc}
    * @example
    * const pool = createPool();

@@ -116,13 +116,18 @@ static uint32_t slots_under(size_t limit) {
   return kept < all ? kept : all;
 }
 
+static void set_span(uint32_t slots) { __atomic_store_n(&heap.span, (size_t)slots << SLOT_ORDER, __ATOMIC_RELAXED); }
+
 void heap_fit(void) {
   size_t limit = os_address_limit();
   lock_acquire(&heap.lock);
   uint32_t slots = (uint32_t)(heap.span >> SLOT_ORDER), kept = slots_under(limit);
-  size_t bytes = (size_t)(kept < slots ? slots - kept : kept - slots) * sizeof(struct slot);
-  if (kept < slots ? os_unmap(heap.slots + kept, bytes) == 0
-                   : kept > slots && os_map_closed_at(heap.slots + slots, bytes) != NULL)
-    __atomic_store_n(&heap.span, (size_t)kept << SLOT_ORDER, __ATOMIC_RELAXED);
+  if (kept < slots) {
+    /* First of all: other threads may free what lies there, a huge block, and look at its place in the table. */
+    set_span(kept);
+    if (os_unmap(heap.slots + kept, (slots - kept) * sizeof(struct slot)) != 0) set_span(slots);
+  } else if (kept > slots && os_map_closed_at(heap.slots + slots, (kept - slots) * sizeof(struct slot)) != NULL) {
+    set_span(kept);
+  }
   lock_release(&heap.lock);
 }

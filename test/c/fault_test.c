@@ -19,6 +19,7 @@
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -325,6 +326,25 @@ TEST("a huge block that was cut short while the system refused to unmap can be f
   wrap_disarm();
   bm_free_sized(shrunk, SHORT);
   bm_free_sized(again, SHORT);
+}
+
+static size_t span_then;
+static void note_span(void) { span_then = heap.span; }
+
+TEST_IF(NEEDS_NATIVE, "no address is looked up in the part of the table that goes back, from before it goes") {
+  const struct rlimit limits = {(size_t)1 << 30, (size_t)1 << 30};
+  free(malloc(1));
+  size_t before = heap.span;
+  CHECK_EQ(setrlimit(RLIMIT_AS, &limits), 0);
+  wrap_arm(WRAPPED_MUNMAP, 1, ULONG_MAX);
+  heap_fit();
+  wrap_disarm();
+  CHECK_EQ(heap.span, before); /* the system refused */
+  wrap_disturb(WRAPPED_MUNMAP, note_span);
+  heap_fit();
+  wrap_disturb(0, NULL);
+  CHECK_LE(heap.span, before - 1);
+  CHECK_EQ(span_then, heap.span);
 }
 
 /* Requests that fail again and again for want of the table of slots. */

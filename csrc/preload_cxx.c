@@ -34,8 +34,9 @@ static const struct {
 enum form { ONE, ARRAY, ALIGNED, ALIGNED_ARRAY, FORMS };
 static const char *const forms[FORMS] = {"_ZdlPvm", "_ZdaPvm", "_ZdlPvmSt11align_val_t", "_ZdaPvmSt11align_val_t"};
 
+#define NOWHERE ((uintptr_t)1)
 static int is_plain;            /* 1 once every operator is known to be the C++ library's */
-static uintptr_t places[FORMS]; /* where the calls go otherwise; 0 before that is known */
+static uintptr_t places[FORMS]; /* where the calls go otherwise; 0 before that is known, NOWHERE if there is none of them */
 
 static uintptr_t find(void *library, const char *name) { return (uintptr_t)dlsym(library, name); }
 
@@ -74,12 +75,12 @@ __attribute__((constructor)) static void look_at_operators(void) {
 static int has_plain_operators(void) { return __builtin_expect(__atomic_load_n(&is_plain, __ATOMIC_RELAXED), 1) != 0; }
 
 /* Where a call would go without this library: to the next one's, or, in a program that loaded its C++ library late, to
- * that. Where a library has brought C++'s within itself, what it calls here is free(). */
+ * that. */
 static uintptr_t look_up(enum form form) {
   uintptr_t place = _Znwm != NULL ? find(RTLD_NEXT, forms[form]) : 0;
   void *library = place == 0 ? cxx_library() : NULL;
   if (library != NULL) place = find(library, forms[form]);
-  return place != 0 ? place : (uintptr_t)bm_free;
+  return place != 0 ? place : NOWHERE;
 }
 
 static uintptr_t place_of(enum form form) {
@@ -90,11 +91,36 @@ static uintptr_t place_of(enum form form) {
   return place;
 }
 
+/* There is no sized delete but ours where the C++ library is within a program that was linked with this one, or within a library that
+ * a C program has loaded. The call goes where C++'s would: to the operator without a size, of which the program's may be known, or to free(). */
+typedef void (*unsized)(void *);
+typedef void (*unsized_aligned)(void *, size_t);
+static void forget_size(enum form form, void *block) {
+  unsized place = (unsized)(form == ARRAY && _ZdaPv != NULL ? _ZdaPv : _ZdlPv);
+  (place != NULL ? place : bm_free)(block);
+}
+static void forget_size_aligned(enum form form, void *block, size_t alignment) {
+  int is_array = form == ALIGNED_ARRAY && _ZdaPvSt11align_val_t != NULL;
+  unsized_aligned place = (unsized_aligned)(is_array ? _ZdaPvSt11align_val_t : _ZdlPvSt11align_val_t);
+  if (place != NULL)
+    place(block, alignment);
+  else
+    bm_free(block);
+}
+
 static __attribute__((noinline)) void pass_on(enum form form, void *block, size_t size) {
-  ((void (*)(void *, size_t))place_of(form))(block, size);
+  uintptr_t place = place_of(form);
+  if (place == NOWHERE)
+    forget_size(form, block);
+  else
+    ((void (*)(void *, size_t))place)(block, size);
 }
 static __attribute__((noinline)) void pass_on_aligned(enum form form, void *block, size_t size, size_t alignment) {
-  ((void (*)(void *, size_t, size_t))place_of(form))(block, size, alignment);
+  uintptr_t place = place_of(form);
+  if (place == NOWHERE)
+    forget_size_aligned(form, block, alignment);
+  else
+    ((void (*)(void *, size_t, size_t))place)(block, size, alignment);
 }
 
 static inline void delete_sized(enum form form, void *block, size_t size) {

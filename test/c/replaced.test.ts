@@ -35,6 +35,15 @@ describe.each(DOORS)('with $door', ({ env }) => {
   });
 });
 
+test.each(REPLACED)(
+  'a program that is linked with the library, has its C++ library within itself and replaces %s ends so too',
+  (replaced) => {
+    const { status, stdout, stderr } = run({}, `linked-${replaced}`);
+    expect({ status, stderr }).toEqual({ status: 0, stderr: '' });
+    expect(stdout).toBe(run({}, `replaced-${replaced}`).stdout);
+  },
+);
+
 test.each(DOORS.slice(1))('with $door a wrong size ends a program that replaces nothing', ({ env }) => {
   const { status, signal, stderr } = run(env, 'replaced-nothing', 'wrong');
   expect({ status, signal }).toEqual({ status: null, signal: 'SIGABRT' });

@@ -15,6 +15,8 @@ const PRELOADED: [program: string, ...args: string[]][] = [
   ),
   ['replaced-new-and-delete'],
   ['replaced-aligned'],
+  ['linked-arrays'],
+  ['linked-aligned'],
   ['replaced-host', './replaced-library.so'],
 ];
 const PRELOADED_TARGETS = [...new Set(PRELOADED.map(([program]) => program)), 'replaced-library', 'buddymalloc_shared'];

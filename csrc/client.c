@@ -226,8 +226,8 @@ void bm_delete_sized(void *block, size_t size) { bm_free_sized(block, size == 0 
 
 /* The C++ library may have rounded the size up to the alignment. */
 void bm_delete_aligned_sized(void *block, size_t alignment, size_t size) {
-  size_t rounded = (size + (size == 0) + alignment - 1) & ~(alignment - 1);
-  bm_free_aligned_sized(block, alignment, bm_malloc_usable_size(block) == rounded ? rounded : size);
+  size_t least = size == 0 ? 1 : size, rounded = (least + alignment - 1) & ~(alignment - 1);
+  bm_free_aligned_sized(block, alignment, bm_malloc_usable_size(block) == rounded ? rounded : least);
 }
 
 /* ---- Looking inside -------------------------------------------------------------------------- */

@@ -6,7 +6,12 @@ import { isOnPath } from '../bench/workloads/all.ts';
  * Debian package has it; with CI set they are registered all the same, and fail.
  */
 export function canTest(program: string, debianPackage: string, what: string): boolean {
-  if (isOnPath(program) || process.env['CI']) return true;
-  console.log(`left out: ${what} (${program} is not on this machine; it comes with package ${debianPackage})`);
+  return canUse(isOnPath(program), program, debianPackage, what);
+}
+
+/** The same for something that is no program. */
+export function canUse(isThere: boolean, name: string, debianPackage: string, what: string): boolean {
+  if (isThere || process.env['CI']) return true;
+  console.log(`left out: ${what} (${name} is not on this machine; it comes with package ${debianPackage})`);
   return false;
 }

@@ -2,7 +2,7 @@
 import { join } from 'node:path';
 import { beforeAll, describe, expect, test } from 'vitest';
 import { ROOT } from '../build/project.ts';
-import { canTest } from '../left-out.ts';
+import { canTest, canUse } from '../left-out.ts';
 import { build, failures, run, runWell, threadFailures } from './build.ts';
 
 const SECONDS = 300_000;
@@ -34,6 +34,50 @@ for (const { compiler, cxx, debian, flags } of COMPILERS) {
     SECONDS,
   );
 }
+
+const LIBCXX = ['-stdlib=libc++', '-fsyntax-only', '-include', 'new', '-x', 'c++', '/dev/null'];
+const hasLibcxx = run(['clang++', ...LIBCXX]).status === 0;
+if (canUse(hasLibcxx, 'libc++', 'libc++-dev', 'C++ programs with the C++ library of clang'))
+  describe('with the C++ library of clang', () => {
+    const REPLACED = ['nothing', 'new-and-delete', 'delete-alone', 'new-alone', 'arrays', 'aligned', 'every-sized'];
+    const programs = [...REPLACED, 'host', 'library'].map((name) => `replaced-${name}`);
+    const LIBRARIES = ['libbuddymalloc.so', 'libbuddymalloc-hardened.so'];
+    let folder = '';
+    beforeAll(() => {
+      folder = build('libcxx', ['test-libc', 'buddymalloc_shared', 'buddymalloc_hardened', ...programs], {
+        CMAKE_C_COMPILER: 'clang',
+        CMAKE_CXX_COMPILER: 'clang++',
+        CMAKE_CXX_FLAGS: '-stdlib=libc++',
+      });
+    }, SECONDS);
+    const runReplaced = (name: string, env: NodeJS.ProcessEnv, ...args: string[]) =>
+      run([join(folder, `tests/replaced-${name}`), ...args], env);
+
+    test('the tests of operators and of loaded libraries pass with libc’s own malloc, which shows a wrong test', () => {
+      expect(failures([join(folder, 'tests/test-libc')], ['operators_test', 'library_test'])).toEqual([]);
+    });
+
+    describe.each(LIBRARIES)('and %s', (library) => {
+      const env = () => ({ LD_PRELOAD: join(folder, library) });
+
+      test('the tests of operators and of loaded libraries pass', () => {
+        expect(failures([join(folder, 'tests/test-libc')], ['operators_test', 'library_test'], env())).toEqual([]);
+      });
+      test.each(REPLACED)('a program that replaces %s ends as it does with libc’s own malloc', (name) => {
+        const expected = runReplaced(name, {});
+        expect(expected.status).toBe(0);
+        expect(runReplaced(name, env())).toEqual(expected);
+      });
+      test('a wrong size ends a program that replaces nothing, and no other', () => {
+        expect(runReplaced('nothing', env(), 'wrong').text).toMatch(/^buddymalloc: wrong size: 0x[0-9a-f]+$/m);
+        for (const name of REPLACED.slice(1)) expect(runReplaced(name, env(), 'wrong').status).toBe(0);
+      });
+      test('a C++ library that a C program loads gets each of its blocks back', () => {
+        const text = runWell([join(folder, 'tests/replaced-host'), join(folder, 'tests/replaced-library.so')], env());
+        expect(text).toMatch(/^\d+ made and deleted\n$/);
+      });
+    });
+  });
 
 if (canTest('musl-gcc', 'musl-tools', 'the library on musl'))
   describe('on musl', () => {

@@ -8,7 +8,9 @@ export const INCLUDE = join(ROOT, 'csrc/include');
 
 /** The threads' programs, each with a scale that takes about a second under a tool that is fifty times slower. */
 export const THREAD_PROGRAMS = { 'producer-consumer': 2000, strangers: 2000, 'thread-churn': 200, 'owner-ended': 3 };
-export const THREAD_TARGETS = Object.keys(THREAD_PROGRAMS).map((name) => `${name}-static`);
+/** With the static library of one build or the other. */
+export type Linked = 'static' | 'hardened';
+export const threadTargets = (linked: Linked) => Object.keys(THREAD_PROGRAMS).map((name) => `${name}-${linked}`);
 
 export interface Outcome {
   status: number | null;
@@ -63,9 +65,9 @@ export function failures(program: string[], words: string[], env: NodeJS.Process
 }
 
 /** Which of the threads' programs fail. */
-export function threadFailures(folder: string, runner: string[] = [], env: NodeJS.ProcessEnv = {}): string[] {
+export function threadFailures(folder: string, runner: string[] = [], linked: Linked = 'static'): string[] {
   return Object.entries(THREAD_PROGRAMS).flatMap(([name, scale]) => {
-    const { status, text } = run([...runner, join(folder, 'thread-test', `${name}-static`), `${scale}`], env);
+    const { status, text } = run([...runner, join(folder, 'thread-test', `${name}-${linked}`), `${scale}`]);
     return status === 0 && text.endsWith('all free again\n') ? [] : [`${name}: status ${status}\n${text.slice(-4000)}`];
   });
 }

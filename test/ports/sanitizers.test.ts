@@ -1,14 +1,14 @@
 /** The C tests with the library itself under ASan, UBSan and TSan. No suppression is in use. */
 import { join } from 'node:path';
 import { beforeAll, describe, expect, test } from 'vitest';
-import { build, failures, THREAD_TARGETS, threadFailures } from './build.ts';
+import { build, failures, threadFailures, threadTargets } from './build.ts';
 
 const SECONDS = 300_000;
 
 describe('under ASan and UBSan', () => {
   let folder = '';
   beforeAll(() => {
-    const targets = ['test-static', 'test-hardened', ...THREAD_TARGETS];
+    const targets = ['test-static', 'test-hardened', ...threadTargets('static')];
     folder = build('address', targets, { BUDDYMALLOC_SANITIZE: 'address,undefined' });
   }, SECONDS);
 
@@ -53,37 +53,47 @@ describe('under ASan and UBSan', () => {
 describe('under TSan', () => {
   let folder = '';
   beforeAll(() => {
-    folder = build('thread', ['test-static', ...THREAD_TARGETS], { BUDDYMALLOC_SANITIZE: 'thread' });
+    const targets = ['test-static', 'test-hardened', ...threadTargets('static'), ...threadTargets('hardened')];
+    folder = build('thread', targets, { BUDDYMALLOC_SANITIZE: 'thread' });
   }, SECONDS);
+
+  /** TSan itself cannot start threads in a child of a process of many, and hands no signal to a handler that ends the thread. */
+  const OF_THREADS = [
+    'threads that allocate and free',
+    'wander between threads',
+    'threads that ended',
+    'after the thread',
+    'cancelled threads',
+    'high rate',
+    'later thread',
+    'while others are created',
+    'orphan_test',
+    'vfork',
+    'fork() from a signal handler',
+    'small blocks survive',
+  ];
 
   test(
     'no two threads race in the C tests',
     () => {
-      // TSan itself cannot start threads in a child of a process of many, and hands no signal to a handler that ends the thread.
-      const words = [
-        'threads that allocate and free',
-        'wander between threads',
-        'threads that ended',
-        'after the thread',
-      ];
-      words.push(
-        'cancelled threads',
-        'high rate',
-        'later thread',
-        'while others are created',
-        'orphan_test',
-        'stats_test',
-      );
-      words.push('vfork', 'fork() from a signal handler', 'small blocks survive');
-      expect(failures([join(folder, 'tests/test-static')], words)).toEqual([]);
+      expect(failures([join(folder, 'tests/test-static')], [...OF_THREADS, 'stats_test'])).toEqual([]);
     },
     SECONDS,
   );
 
   test(
-    'no two threads race in the programs of threads',
+    'nor in those of the hardened build',
     () => {
-      expect(threadFailures(folder)).toEqual([]);
+      const words = [...OF_THREADS, 'were given back after their thread ended'];
+      expect(failures([join(folder, 'tests/test-hardened')], words)).toEqual([]);
+    },
+    SECONDS,
+  );
+
+  test.each(['static', 'hardened'] as const)(
+    'no two threads race in the programs of threads, %s',
+    (linked) => {
+      expect(threadFailures(folder, [], linked)).toEqual([]);
     },
     SECONDS,
   );

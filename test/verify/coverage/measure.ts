@@ -3,7 +3,7 @@ import { readdirSync, rmSync } from 'node:fs';
 import { join, relative } from 'node:path';
 import { execa } from 'execa';
 import { ROOT } from '../../build/project.ts';
-import { build, THREAD_PROGRAMS, THREAD_TARGETS } from '../../ports/build.ts';
+import { build, THREAD_PROGRAMS, threadTargets } from '../../ports/build.ts';
 
 const TESTS = ['test-static', 'test-hardened'];
 /** Whose objects' counters are read. */
@@ -97,7 +97,7 @@ const runTests = (folder: string, program: string, args: string[] = [], env: Nod
 
 /** Builds, runs and counts anew; takes minutes. */
 export async function measure(): Promise<File[]> {
-  const targets = [...TESTS, ...THREAD_TARGETS, ...PRELOADED_TARGETS];
+  const targets = [...TESTS, ...threadTargets('static'), ...PRELOADED_TARGETS];
   const folder = build('coverage', targets, { BUDDYMALLOC_COVERAGE: 'ON' });
   for (const counters of filesUnder(folder, '.gcda')) rmSync(counters);
   const tests = join(folder, 'tests');

@@ -48,21 +48,23 @@ void content_is_zero(const void *block, size_t size) {
 #define LAST_ORDER 22u /* log2: 4 MiB */
 
 int size_steps_next(struct size_steps *steps, size_t *size) {
-  static const int around[] = {-16, -1, 0, 1, 16};
-  enum { AROUND = sizeof around / sizeof around[0], EIGHTHS = 4, SMALLEST = 16 };
+  static const int around[] = {-16, -8, -7, -1, 0, 1, 16}; /* the hardened build takes 8 bytes more than asked for */
+  /* 4/8 to 7/8 of the next power of two, and the two classes behind its half: thirty-seconds. */
+  static const unsigned shares[] = {16, 17, 18, 20, 24, 28};
+  enum { AROUND = sizeof around / sizeof around[0], SHARES = sizeof shares / sizeof shares[0], SMALLEST = 16 };
   unsigned index = steps->index++;
   if (index < SMALLEST) {
     *size = index;
     return 1;
   }
   index -= SMALLEST;
-  unsigned order = FIRST_ORDER + index / (AROUND * EIGHTHS);
-  size_t eighths = 4 + index / AROUND % EIGHTHS; /* 4/8 to 7/8 of the next power of two */
-  if (order > LAST_ORDER || (order == LAST_ORDER && (eighths > 4 || index % AROUND > 2))) {
+  unsigned order = FIRST_ORDER + index / (AROUND * SHARES);
+  size_t share = shares[index / AROUND % SHARES];
+  if (order > LAST_ORDER || (order == LAST_ORDER && (share > 16 || index % AROUND > 4))) {
     steps->index = 0;
     return 0;
   }
-  *size = ((size_t)1 << (order + 1)) / 8 * eighths + (size_t)around[index % AROUND];
+  *size = ((size_t)1 << (order + 1)) / 32 * share + (size_t)around[index % AROUND];
   return 1;
 }
 

@@ -16,9 +16,9 @@ void content_verify(const void *block, size_t size, uint64_t seed);
 /* Fails the case unless all `size` bytes are zero. */
 void content_is_zero(const void *block, size_t size);
 
-/* Every size from 0 to 4 MiB at the steps around class boundaries: each power of two
- * and its eighths, and the sizes one and sixteen bytes below and above. Returns 0
- * and goes back to the start after the last one. */
+/* Every size from 0 to 4 MiB at the steps around class boundaries: each power of two, its
+ * eighths, 17/32 and 9/16 of it, and the sizes one and sixteen bytes below and above, and seven
+ * and eight below. Returns 0 and goes back to the start after the last one. */
 struct size_steps {
   unsigned index;
 };

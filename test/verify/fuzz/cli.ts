@@ -13,7 +13,9 @@ function seconds(text: string): number {
 }
 
 const command = new Command('npm run fuzz --')
-  .description('Fuzzes the allocator or its pool with libFuzzer; an input that shows a bug is written to .cache/fuzz.')
+  .description(
+    'Fuzzes the allocator, its hardened build, or the pool with libFuzzer; an input that shows a bug is written to .cache/fuzz.',
+  )
   .addOption(new Option('--target <name>', 'what to fuzz').choices(TARGETS).default('operations'))
   .option('--time <seconds>', 'how long', seconds, DEFAULT_SECONDS)
   .option('--keep', 'add to the kept inputs those that reach something new')

@@ -33,6 +33,27 @@ const FAULTS: (Fault & { target: Target; name: string })[] = [
     replace: '(void)zero, (void)zeroed, (void)kept, (void)dirty;',
   },
   {
+    target: 'hardened',
+    name: 'a freed large block that keeps what it held',
+    file: 'hardened/pages.c',
+    find: '  wipe_large(slot);\n',
+    replace: '',
+  },
+  {
+    target: 'hardened',
+    name: 'a tail that is missed where the pages of the block before were given back',
+    file: 'hardened/verbs.c',
+    find: 'if (__atomic_load_n(state - 1, __ATOMIC_ACQUIRE) == BLOCK_PURGED) return;',
+    replace: '',
+  },
+  {
+    target: 'hardened',
+    name: 'slack that is not looked at',
+    file: 'hardened/verbs.c',
+    find: 'if (UNLIKELY(request == PATTERN_BROKEN)) fatal(FATAL_OVERFLOW, block);',
+    replace: '',
+  },
+  {
     target: 'pool',
     name: 'a tail of a block that is not given back',
     file: 'region.c',

@@ -1,13 +1,17 @@
-/* operations.c: the fuzzer's target: bytes are a program of requests by several threads, and the walker judges.
+/* operations.c: the fuzzer's target, of the default build and of the hardened one: bytes are a program of requests by several
+ * threads, and the walker judges.
  *
  * Four bytes are one operation: what (and a few bytes more or less), which block and thread, and two bytes of size. What is
  * checked: alignment, contents, zeros, that nothing is handed out twice, that wild pointers are told from blocks, that the
- * walker (bm_check) is content, and that in the end nothing is left. The clock is the program's own; the system's calls
+ * walker (bm_check) is content, and that in the end nothing is left; of the hardened build also that whatever it hands out is zeros,
+ * and that a byte written before or behind a block is seen. The clock is the program's own; the system's calls
  * can be made to fail. Every thread does one thing at a time, so a run is the same every time. */
 #define _GNU_SOURCE
 #include "buddymalloc.h"
 #include "crew.h"
+#include "os.h"
 #include "shadow.h"
+#include "slot.h"
 #include "wrap.h"
 
 #include <errno.h>
@@ -21,7 +25,11 @@
 
 enum what {
   MALLOC, CALLOC, REALLOC, REALLOCARRAY, MEMALIGN, POSIX_MEMALIGN, FREE, FREE_SIZED, FLUSH, TRIM, END_THREAD, END_LATE,
-  CHECK, WAIT, FAULTS, PROBE, GATHER, SCATTER, THIN_OUT, FREE_EVERY, WALK, FORK, WHATS
+  CHECK, WAIT, FAULTS, PROBE, GATHER, SCATTER, THIN_OUT, FREE_EVERY, WALK, FORK,
+#if BM_HARDENED
+  SPOIL,
+#endif
+  WHATS
 };
 
 /* No program has more operations, or forks, than this, nor more bytes in its hands. */
@@ -47,6 +55,13 @@ int __wrap_clock_gettime(clockid_t clock, struct timespec *time) {
   if (clock != CLOCK_MONOTONIC_COARSE) return __real_clock_gettime(clock, time);
   *time = (struct timespec){(time_t)(clock_ms / 1000), (long)(clock_ms % 1000) * 1000000};
   return 0;
+}
+
+/* The secrets of the hardened build: the same every time. */
+uint64_t __wrap_sys_random(void);
+uint64_t __wrap_sys_random(void) {
+  static uint64_t word;
+  return word += UINT64_C(0x9e3779b97f4a7c15);
 }
 
 static __thread jmp_buf *rescue; /* where a probe of a wild pointer ends */
@@ -119,7 +134,9 @@ static void allocate(const struct operation *op, struct shadow *shadow) {
       address = bm_memalign(alignment, size);
     }
   }
-  if (!refused(address)) hold(shadow, address, size, alignment);
+  if (refused(address)) return;
+  if (BM_HARDENED) shadow_is_zero(address, size);
+  hold(shadow, address, size, alignment);
 }
 
 static void resize(const struct operation *op, struct shadow *shadow) {
@@ -168,12 +185,62 @@ static void probe(const struct operation *op) {
   const void *address = near == NULL ? (const void *)(uintptr_t)((uintptr_t)op->value << 20) : near + op->value - 0x8000 + op->delta;
   size_t held = shadow_held_at(address);
   jmp_buf here;
-  size_t usable = 0;
+  volatile size_t usable = 0;
+  volatile int is_known = 0;
   rescue = &here;
-  if (setjmp(here) == 0) usable = bm_malloc_usable_size(address);
+  if (setjmp(here) == 0) {
+    usable = bm_malloc_usable_size(address);
+    is_known = address != NULL;
+  }
   rescue = NULL;
-  if (usable < held) bug("a block was not recognised", address);
-  if (usable != 0 && held == 0) bug("no block begins here", address);
+  if (is_known != (held != 0)) bug(is_known ? "no block begins here" : "a block was not recognised", address);
+  if (usable + BM_HARDENED < held) bug("a block is smaller than it was", address); /* of no bytes it has none */
+}
+
+static int is_cut(const void *address) {
+  return heap_contains((uintptr_t)address) && slot_owner(slot_of((uintptr_t)address)) != NULL;
+}
+
+#if BM_HARDENED
+/* 1 if the statement was stopped. */
+#define STOPS(stopped, statement) \
+  do {                            \
+    jmp_buf here;                 \
+    rescue = &here;               \
+    if (setjmp(here) == 0) {      \
+      statement;                  \
+      stopped = 0;                \
+    } else {                      \
+      stopped = 1;                \
+    }                             \
+    rescue = NULL;                \
+  } while (0)
+
+/* A zero behind the request, and one before the block unless the pages of the block there went back. */
+static void spoil(const struct operation *op, const struct shadow *shadow) {
+  unsigned char *address = shadow->address;
+  volatile int stopped;
+  if (address == NULL || !is_cut(address)) return;
+  unsigned char *spoiled = (op->value & 1) != 0 ? address + shadow->size : address - 1;
+  unsigned char saved = *spoiled;
+  const struct slot *slot = slot_of((uintptr_t)address);
+  if (spoiled < address && slot_state_of(slot, slot_index_of(slot, (const struct block *)address) - 1) == BLOCK_PURGED) return;
+  *spoiled = 0;
+  if (spoiled < address)
+    STOPS(stopped, bm_free(address));
+  else
+    STOPS(stopped, (void)bm_malloc_usable_size(address));
+  *spoiled = saved;
+  if (!stopped) bug("a byte that was written over was not seen", spoiled);
+}
+#endif
+
+/* The hardened build's blocks of no bytes lie in no slot, unless there were no addresses for them. */
+static uint64_t unseen(void) {
+  uint64_t count = 0;
+  for (unsigned i = 0; BM_HARDENED && i < BLOCKS; i++)
+    count += shadows[i].address != NULL && shadows[i].size == 0 && shadows[i].alignment <= OS_PAGE && !is_cut(shadows[i].address);
+  return count;
 }
 
 static size_t walked_used, walked_chunk_rest;
@@ -203,7 +270,7 @@ static void check(void) {
 static void walk(void) {
   walked_used = walked_chunk_rest = 0;
   bm_walk(tile, NULL);
-  if (walked_used != shadow_count()) bug("the walk shows other blocks than those held", NULL);
+  if (walked_used + unseen() != shadow_count()) bug("the walk shows other blocks than those held", NULL);
 }
 
 static void flush(void *unused) {
@@ -283,9 +350,20 @@ static void perform(void *argument) {
     case FORK:
       fork_here();
       break;
+#if BM_HARDENED
+    case SPOIL:
+      spoil(op, shadow);
+      break;
+#endif
     default:
       break;
   }
+}
+
+/* The calls that are to fail; those that guard pages take, in the build that has them. */
+static unsigned kinds_of(const struct operation *op) {
+  unsigned kinds = op->block * 2 + 1;
+  return BM_HARDENED ? kinds | (unsigned)(op->delta + 3) << 7 : kinds;
 }
 
 static void run(struct operation *op) {
@@ -307,7 +385,7 @@ static void run(struct operation *op) {
       faults_armed = op->value % 4 != 0;
       if (faults_armed)
         /* Not the thread-specific keys: a thread that could not register its end leaves its arena for good. */
-        wrap_arm((op->block * 2 + 1) & ~(unsigned)WRAPPED_KEY, (op->value >> 2) % 16u + 1, op->value >> 6);
+        wrap_arm(kinds_of(op) & ~(unsigned)WRAPPED_KEY, (op->value >> 2) % 16u + 1, op->value >> 6);
       else
         wrap_disarm();
       break;

@@ -1,6 +1,6 @@
 /** Builds the fuzzer's targets: libFuzzer from clang, the library's own sources instrumented, the judges not. */
 import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { execa } from 'execa';
 import { ROOT } from '../../build/project.ts';
 
@@ -8,7 +8,11 @@ const CSRC = join(ROOT, 'csrc');
 const FUZZ = join(ROOT, 'test/verify/fuzz');
 const CACHE = join(ROOT, '.cache/fuzz');
 
-const COMMON = ['-std=c11', '-g', '-fno-omit-frame-pointer', `-I${CSRC}`, `-I${CSRC}/include`, `-I${ROOT}/test/c`];
+const COMMON = [
+  ...['-std=c11', '-g', '-fno-omit-frame-pointer'],
+  // The last is for files of hardened/ that are compiled from elsewhere.
+  ...[CSRC, `${CSRC}/include`, `${ROOT}/test/c`, `${CSRC}/hardened`].map((folder) => `-I${folder}`),
+];
 const LIBRARY = [
   ...COMMON,
   '-O1',
@@ -27,17 +31,42 @@ const SYSTEM_CALLS = [
   ...new Set([...readFileSync(WRAP, 'utf8').matchAll(/\b__real_(\w+)\(/g)].map(([, name = '']) => name)),
 ];
 
-export const TARGETS = ['operations', 'pool'] as const;
+export const TARGETS = ['operations', 'hardened', 'pool'] as const;
 export type Target = (typeof TARGETS)[number];
 
-const PARTS: Record<Target, { sources: string[]; wrapped: string[]; longest: number }> = {
-  operations: {
-    sources: ['operations.c', 'crew.c', 'shadow.c'],
-    wrapped: [...SYSTEM_CALLS, 'clock_gettime', 'fatal'],
-    longest: 1600,
-  },
-  pool: { sources: ['pool.c', 'shadow.c'], wrapped: SYSTEM_CALLS, longest: 2000 },
+/** The two builds of the library, as CMakeLists.txt has them. */
+type Variant = 'default' | 'hardened';
+
+interface Parts {
+  variant: Variant;
+  sources: string[];
+  wrapped: string[];
+  longest: number;
+}
+
+const OPERATIONS = {
+  sources: ['operations.c', 'crew.c', 'shadow.c'],
+  wrapped: [...SYSTEM_CALLS, 'sys_random', 'clock_gettime', 'fatal'],
+  longest: 1600,
 };
+
+const PARTS: Record<Target, Parts> = {
+  operations: { variant: 'default', ...OPERATIONS },
+  hardened: { variant: 'hardened', ...OPERATIONS },
+  pool: { variant: 'default', sources: ['pool.c', 'shadow.c'], wrapped: SYSTEM_CALLS, longest: 2000 },
+};
+
+const FLAGS: Record<Variant, string[]> = { default: [], hardened: ['-DBM_HARDENED=1'] };
+
+/** The files of a build, `hardened/verbs.c` with its folder. */
+function filesOf(variant: Variant): string[] {
+  const names = readFileSync(join(CSRC, 'sources.txt'), 'utf8').trim().split('\n');
+  if (variant === 'default') return names;
+  const cmake = readFileSync(join(ROOT, 'CMakeLists.txt'), 'utf8');
+  const [, replaced = ''] = /REMOVE_ITEM BUDDYMALLOC_HARDENED_SOURCES([^)]*)/.exec(cmake) ?? [];
+  const own = readdirSync(join(CSRC, 'hardened')).filter((name) => name.endsWith('.c'));
+  return [...names.filter((name) => !replaced.includes(`csrc/${name}`)), ...own.map((name) => `hardened/${name}`)];
+}
 
 /** A fault put into the library on purpose: `find`, which its file has once, is replaced. */
 export interface Fault {
@@ -57,40 +86,57 @@ async function compile(flags: string[], sources: string[], folder: string): Prom
 }
 
 /** The library's objects, compiled once in a process. */
-let library: Promise<void> | undefined;
+const libraries = new Map<Variant, Promise<void>>();
+
+function buildLibrary(variant: Variant, folder: string): Promise<void> {
+  const built = libraries.get(variant);
+  if (built !== undefined) return built;
+  const paths = (isWanted: (name: string) => boolean) =>
+    filesOf(variant)
+      .filter(isWanted)
+      .map((name) => join(CSRC, name));
+  const building = (async () => {
+    const isJudge = (name: string) => JUDGES.includes(name);
+    await compile(
+      [...LIBRARY, ...FLAGS[variant]],
+      paths((name) => !isJudge(name)),
+      folder,
+    );
+    await compile([...JUDGE, ...FLAGS[variant]], paths(isJudge), folder);
+  })();
+  libraries.set(variant, building);
+  return building;
+}
 
 /** Builds a target, with a fault if one is given, and returns the program. */
 export async function build(target: Target, fault?: Fault): Promise<string> {
-  const { sources, wrapped } = PARTS[target];
-  const folder = join(CACHE, 'objects');
+  const { variant, sources, wrapped } = PARTS[target];
+  const folder = join(CACHE, 'objects', variant);
   mkdirSync(folder, { recursive: true });
-  const names = readFileSync(join(CSRC, 'sources.txt'), 'utf8').trim().split('\n');
-  const paths = (some: string[]) => some.map((name) => join(CSRC, name));
-  const isJudge = (name: string) => JUDGES.includes(name);
-  library ??= (async () => {
-    await compile(LIBRARY, paths(names.filter((name) => !isJudge(name))), folder);
-    await compile(JUDGE, paths(names.filter(isJudge)), folder);
-  })();
-  await library;
+  await buildLibrary(variant, folder);
   const own = [...sources.map((name) => join(FUZZ, name)), WRAP];
-  const objects = await compile(JUDGE, own, folder);
+  const objects = await compile([...JUDGE, ...FLAGS[variant]], own, folder);
   const objectOf = (name: string) => join(folder, `${join(CSRC, name).replaceAll('/', '-')}.o`);
-  objects.push(...names.filter((name) => name !== fault?.file).map(objectOf));
-  if (fault !== undefined) objects.push(await compileFault(fault));
+  objects.push(
+    ...filesOf(variant)
+      .filter((name) => name !== fault?.file)
+      .map(objectOf),
+  );
+  if (fault !== undefined) objects.push(await compileFault(fault, FLAGS[variant]));
   const program = join(CACHE, fault === undefined ? target : `${target}-broken`);
   const wrap = wrapped.map((name) => `--wrap=${name}`).join(',');
   await execa('clang', ['-fsanitize=fuzzer,undefined', ...objects, `-Wl,${wrap}`, '-lpthread', '-o', program]);
   return program;
 }
 
-async function compileFault({ file, find, replace }: Fault): Promise<string> {
+async function compileFault({ file, find, replace }: Fault, flags: string[]): Promise<string> {
   const text = readFileSync(join(CSRC, file), 'utf8');
   if (text.split(find).length !== 2) throw new Error(`csrc/${file} does not have this once: ${find}`);
   const folder = join(CACHE, 'broken');
-  mkdirSync(folder, { recursive: true });
   const path = join(folder, file);
+  mkdirSync(dirname(path), { recursive: true });
   writeFileSync(path, text.replace(find, replace));
-  const [object = ''] = await compile(LIBRARY, [path], folder);
+  const [object = ''] = await compile([...LIBRARY, ...flags], [path], folder);
   return object;
 }
 

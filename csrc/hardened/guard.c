@@ -25,7 +25,7 @@ int guard_init(void) {
 void guard_carve(struct block *block, uint32_t size, uint32_t count, int used_before) {
   for (; count > 0; count--) {
     if (used_before) {
-      pattern_wipe(block, size);
+      pattern_wipe(block, size, pattern_key_of(block, size));
     } else {
       uint64_t *tail = pattern_tail(block, size);
       pattern_set_tail(tail, pattern_key(tail));
@@ -47,7 +47,7 @@ void guard_unpurge(struct block *block, uint32_t size) {
 #endif
 }
 
-void guard_forked(struct block *block, uint32_t size) { pattern_wipe(block, size); }
+void guard_forked(struct block *block, uint32_t size) { pattern_wipe(block, size, pattern_key_of(block, size)); }
 
 int guard_check(const struct slot *slot, void (*report)(const char *invariant, const void *address)) {
   uint32_t size = block_classes[slot->class].size;
@@ -61,7 +61,7 @@ int guard_check(const struct slot *slot, void (*report)(const char *invariant, c
     const struct block *block = slot_block(slot, index);
     uint8_t state = slot_state_of(slot, index);
     /* In a forked child there are blocks that vanished threads were about to hand out. */
-    if (state == BLOCK_USED && !arenas.forked && pattern_request(block, size) == PATTERN_BROKEN)
+    if (state == BLOCK_USED && !arenas.forked && pattern_request(block, size, pattern_key_of(block, size)) == PATTERN_BROKEN)
       damaged++, report("Q1 the slack of a used block is whole", block);
     if (state != BLOCK_USED && state != BLOCK_PURGED && !pattern_is_wiped(block, size))
       damaged++, report("Q2 a free block holds nothing", block);

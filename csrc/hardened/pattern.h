@@ -54,6 +54,7 @@ static inline uint64_t *pattern_tail(const struct block *block, uint32_t size) {
 static inline uint64_t pattern_key(const uint64_t *tail) {
   return pattern_mix((uintptr_t)tail, pattern_page.secret.words) | PATTERN_ODD;
 }
+static inline uint64_t pattern_key_of(const struct block *block, uint32_t size) { return pattern_key(pattern_tail(block, size)); }
 static inline uint64_t pattern_spread(uint64_t slack) {
   return (slack & 0x7f) << 1 | (slack & 0x3f80) << 2 | (slack & 0x1fc000) << 3;
 }
@@ -99,11 +100,11 @@ static inline void pattern_seal(struct block *block, uint32_t size, size_t reque
 }
 
 #define PATTERN_BROKEN SIZE_MAX
-/* The request of a used block, or PATTERN_BROKEN if its tail or slack was written over. */
-static inline size_t pattern_request(const struct block *block, uint32_t size) {
+/* The request of a used block, or PATTERN_BROKEN if its tail or slack was written over. `key` is its tail's. */
+static inline size_t pattern_request(const struct block *block, uint32_t size, uint64_t key) {
   const uint64_t *tail = pattern_tail(block, size);
   uint64_t value = pattern_get_tail(tail);
-  uint64_t mixed = value ^ pattern_key(tail);
+  uint64_t mixed = value ^ key;
   uint64_t slack = pattern_collect(mixed);
   if (UNLIKELY((mixed & ~PATTERN_SLACK) != 0 || slack - PATTERN_TAIL > size - PATTERN_TAIL)) return PATTERN_BROKEN;
   if (UNLIKELY(!pattern_is_filled(tail, value, slack - PATTERN_TAIL))) return PATTERN_BROKEN;
@@ -120,8 +121,8 @@ static inline int pattern_is_tail(const uint64_t *tail) {
 /* Up to here a loop is faster than a call. */
 #define PATTERN_SHORT 256u
 
-/* Zeros, and the tail of a free block. */
-static inline void pattern_wipe(struct block *block, uint32_t size) {
+/* Zeros, and the tail of a free block, which is `key`. */
+static inline void pattern_wipe(struct block *block, uint32_t size, uint64_t key) {
   uint64_t *tail = pattern_tail(block, size);
   if (size <= PATTERN_SHORT) {
     pattern_pair *pair = (pattern_pair *)block, *end = (pattern_pair *)(tail - 1);
@@ -130,7 +131,7 @@ static inline void pattern_wipe(struct block *block, uint32_t size) {
   } else {
     memset(block, 0, size - PATTERN_TAIL);
   }
-  pattern_set_tail(tail, pattern_key(tail));
+  pattern_set_tail(tail, key);
 }
 
 /* The pairs of words from `pair` to `end`, or-ed. */

@@ -38,10 +38,23 @@ static inline struct block *wait_in_turn(struct quarantine *quarantine, struct b
   return out;
 }
 
+/* What arena_put() does for a slot of a small class that the arena owns and has not parked. */
+static inline void put(struct arena *arena, struct slot *slot, struct block *block) {
+  /* relaxed: as there. */
+  __atomic_store_n(slot_state_at(slot, slot_product(slot, (uintptr_t)block)), BLOCK_FREE, __ATOMIC_RELAXED);
+  guard_link(block, *slot->list);
+  *slot->list = block;
+  if (UNLIKELY(--slot->countdown == 0)) arena_slot_event(arena, slot);
+}
+
 /* The block goes back to its slot. */
 static inline void let_go(struct arena *arena, struct block *block) {
   struct slot *slot = slot_of((uintptr_t)block);
   if (UNLIKELY(block->next != NULL)) fatal(FATAL_WRITE_AFTER_FREE, block);
+  if (LIKELY(slot_is_small_and_open_to(slot, arena))) {
+    put(arena, slot, block);
+    return;
+  }
   if (UNLIKELY(slot_owner(slot) != arena))
     remote_free(arena, slot, block);
   else

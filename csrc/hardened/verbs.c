@@ -79,8 +79,8 @@ static inline uint8_t *used_state(const struct slot *slot, const void *address) 
   return state;
 }
 
-static inline size_t request_of(const struct block *block, uint32_t size) {
-  size_t request = pattern_request(block, size);
+static inline size_t request_of(const struct block *block, uint32_t size, uint64_t key) {
+  size_t request = pattern_request(block, size, key);
   if (UNLIKELY(request == PATTERN_BROKEN)) fatal(FATAL_OVERFLOW, block);
   return request;
 }
@@ -131,13 +131,14 @@ static inline void take_back(void *address, const struct sizes *sizes) {
   struct block *block = address;
   uint8_t *state = used_state(slot, block);
   uint32_t size = block_classes[slot->class].size;
-  expect_size(block, request_of(block, size), sizes);
+  uint64_t key = pattern_key_of(block, size);
+  expect_size(block, request_of(block, size, key), sizes);
   if (UNLIKELY(!pattern_is_tail((const uint64_t *)block - 1))) look_again(block, state);
   if (LIKELY(owner == arena))
     *state = BLOCK_QUARANTINED;
   else
     arena = take_from_other(state, block);
-  pattern_wipe(block, size);
+  pattern_wipe(block, size, key);
   quarantine_put(arena, block, size);
 }
 
@@ -180,7 +181,8 @@ size_t bm_malloc_usable_size(const void *address) {
   const struct slot *slot = cut_slot(address, &whole);
   if (slot == NULL) return zero_is(address) ? 0 : pages_request(whole, address);
   used_state(slot, address);
-  return request_of(address, block_classes[slot->class].size);
+  uint32_t size = block_classes[slot->class].size;
+  return request_of(address, size, pattern_key_of(address, size));
 }
 
 static void *move(void *address, size_t old_size, size_t size) {
@@ -199,7 +201,7 @@ static int fits(uint32_t block_size, size_t size) {
 static void *resize_cut(const struct slot *slot, struct block *block, size_t size) {
   used_state(slot, block);
   uint32_t block_size = block_classes[slot->class].size;
-  size_t old_size = request_of(block, block_size);
+  size_t old_size = request_of(block, block_size, pattern_key_of(block, block_size));
   if (!fits(block_size, size)) return move(block, old_size, size);
   if (size > old_size) memset((char *)block + old_size, 0, size - old_size);
   pattern_seal(block, block_size, size);

@@ -2,7 +2,7 @@
  *
  * A hash table knows them by address, so a block needs no header and every address can be told
  * from a block's. A freed block's mapping may be kept (huge_cache.c) and given to the next request,
- * trimmed or grown with mremap.
+ * in part, or grown with mremap.
  *
  * Owner:     huge_lock.
  * Invariant: H1  an entry with bytes > 0 is a live block: a mapping of that many bytes, a
@@ -24,8 +24,11 @@
 #define FIRST_CAPACITY 256u
 /* A block grown by realloc gets an eighth more addresses (no memory), for the next time. */
 #define GROWTH_DIVISOR 8u
-/* A reused or shrunk mapping may be so much (1/n) larger than asked for before it is trimmed. */
-#define EXCESS_DIVISOR 16u
+/* A block that shrinks by more than this part of itself gives it back. */
+#define SHRINK_DIVISOR 4u
+/* A block that grows by so much (1/n) of itself is copied into a kept mapping, if one is large enough: that costs less than to be given
+ * fresh pages. */
+#define COPY_DIVISOR 3u
 
 struct lock huge_lock;
 struct huge_entry *huge_entries;
@@ -60,14 +63,15 @@ static int make_room(void) {
 }
 
 /* Requires make_room(). */
-static void insert(uintptr_t address, size_t bytes, size_t request) {
-  struct huge_entry *entry = find(huge_entries, huge_capacity, address);
+static void insert(struct huge_mapping mapping, size_t request) {
+  struct huge_entry *entry = find(huge_entries, huge_capacity, mapping.address);
   if (entry->address == 0) filled++;
-  entry->address = address;
-  entry->bytes = bytes;
+  entry->address = mapping.address;
+  entry->bytes = mapping.bytes;
+  entry->origin = mapping.origin != 0 ? mapping.origin : huge_cache_origin();
   entry->request = request;
   live++;
-  huge_live_bytes += bytes;
+  huge_live_bytes += mapping.bytes;
   huge_cache_note_growth();
 }
 
@@ -75,6 +79,10 @@ static struct huge_entry *find_live(const void *address) {
   if (huge_entries == NULL || address == NULL) return NULL;
   struct huge_entry *entry = find(huge_entries, huge_capacity, (uintptr_t)address);
   return entry->bytes != 0 ? entry : NULL;
+}
+
+static struct huge_mapping mapping_of(const struct huge_entry *entry) {
+  return (struct huge_mapping){entry->address, entry->bytes, entry->origin};
 }
 
 static void remove_live(struct huge_entry *entry) {
@@ -85,15 +93,15 @@ static void remove_live(struct huge_entry *entry) {
 
 /* ---- Allocation ------------------------------------------------------------------------ */
 
-/* Make a mapping out of a cached one: 0 if the system refuses. */
-static uintptr_t reshape(struct huge_mapping mapping, size_t *bytes, size_t alignment) {
-  if (mapping.bytes > *bytes) {
-    if (mapping.bytes - *bytes <= *bytes / EXCESS_DIVISOR || os_unmap((void *)(mapping.address + *bytes), mapping.bytes - *bytes) != 0)
-      *bytes = mapping.bytes;
-    return mapping.address;
-  }
-  if (mapping.bytes == *bytes) return mapping.address;
-  return (uintptr_t)os_remap((void *)mapping.address, mapping.bytes, *bytes, alignment <= OS_PAGE);
+/* Have a cached mapping hold `bytes`; 0 if the system refuses. */
+static int reshape(struct huge_mapping *mapping, size_t bytes, size_t alignment) {
+  if (mapping->bytes >= bytes) return 1;
+  uintptr_t address = (uintptr_t)os_remap((void *)mapping->address, mapping->bytes, bytes, alignment <= OS_PAGE);
+  if (address == 0) return 0;
+  if (address != mapping->address) mapping->origin = 0;
+  mapping->address = address;
+  mapping->bytes = bytes;
+  return 1;
 }
 
 static uintptr_t map_aligned(size_t bytes, size_t alignment) {
@@ -111,35 +119,36 @@ static uintptr_t map_aligned(size_t bytes, size_t alignment) {
 void *huge_alloc(size_t size, size_t alignment, int zeroed) {
   if (size > PTRDIFF_MAX - OS_PAGE || alignment > PTRDIFF_MAX - size) return NULL;
   size_t bytes = size == 0 ? OS_PAGE : os_round_up(size);
-  uintptr_t address = 0;
   struct huge_mapping mapping;
   lock_acquire(&huge_lock);
   int found = huge_cache_take(bytes, alignment, &mapping);
   lock_release(&huge_lock);
   if (found) {
-    if (mapping.bytes < bytes) huge_cache_make_way(bytes);
-    address = reshape(mapping, &bytes, alignment);
-    if (address == 0)
+    size_t used_before = mapping.bytes < bytes ? mapping.bytes : bytes;
+    found = reshape(&mapping, bytes, alignment);
+    if (!found)
       huge_cache_unmap(mapping.address, mapping.bytes);
     else if (zeroed)
-      os_zero((void *)address, mapping.bytes < bytes ? mapping.bytes : bytes);
+      os_zero((void *)mapping.address, used_before);
   }
-  if (address == 0) {
+  if (!found) {
     purge_for(bytes);
-    address = map_aligned(bytes, alignment);
-    if (address == 0) return NULL;
-    if (options.hugepages) os_hugepages((void *)address, bytes, 1);
+    mapping = (struct huge_mapping){map_aligned(bytes, alignment), bytes, 0};
+    if (mapping.address == 0) return NULL;
+    if (options.hugepages) os_hugepages((void *)mapping.address, bytes, 1);
   }
-  if (options.dontdump) os_dontdump((void *)address, bytes);
+  if (options.dontdump) os_dontdump((void *)mapping.address, mapping.bytes);
   lock_acquire(&huge_lock);
   int room = make_room();
   if (room) {
-    insert(address, bytes, size);
+    insert(mapping, size);
     allocs++;
   }
+  int is_excessive = huge_cache_excess() > 0;
   lock_release(&huge_lock);
-  if (room) return (void *)address;
-  huge_cache_unmap(address, bytes);
+  if (is_excessive) huge_cache_trim();
+  if (room) return (void *)mapping.address;
+  huge_cache_unmap(mapping.address, mapping.bytes);
   return NULL;
 }
 
@@ -165,15 +174,15 @@ void huge_free(void *address) {
     lock_release(&huge_lock);
     fatal(huge_fault(address), address);
   }
-  size_t bytes = entry->bytes;
+  struct huge_mapping mapping = mapping_of(entry);
   remove_live(entry);
   frees++;
-  int kept = huge_cache_keep((uintptr_t)address, bytes);
+  int kept = huge_cache_keep(&mapping);
   lock_release(&huge_lock);
   if (kept)
     purge_notice();
   else
-    huge_cache_unmap((uintptr_t)address, bytes);
+    huge_cache_unmap(mapping.address, mapping.bytes);
 }
 
 size_t huge_usable(const void *address) {
@@ -199,19 +208,50 @@ int huge_noted(const void *mapping, size_t *lead, size_t *request) {
   return entry != NULL;
 }
 
-/* Requires huge_lock: the entry must not vanish while its mapping moves. */
-static uintptr_t remap(uintptr_t address, size_t old_bytes, size_t *bytes, size_t wanted) {
-  uintptr_t moved = (uintptr_t)os_remap((void *)address, old_bytes, wanted, 1);
-  if (moved != 0) {
-    *bytes = wanted;
-    return moved;
+/* ---- Resizing: under huge_lock, since the entry must not vanish while its mapping moves ---- */
+
+static void shrink(struct huge_entry *entry, size_t bytes) {
+  size_t rest = entry->bytes - bytes;
+  if (rest <= entry->bytes / SHRINK_DIVISOR || os_unmap((void *)(entry->address + bytes), rest) != 0) return;
+  entry->bytes = bytes;
+  huge_live_bytes -= rest;
+}
+
+/* Take what follows the block in the cache, whose pages are there; 1 or 0. */
+static int extend(struct huge_entry *entry, size_t bytes) {
+  struct huge_mapping mapping = mapping_of(entry);
+  size_t more = bytes - entry->bytes;
+  if (!huge_cache_take_next(&mapping, more)) return 0;
+  entry->bytes = bytes;
+  huge_live_bytes += more;
+  huge_cache_note_growth();
+  return 1;
+}
+
+/* Have the system find room for the block's pages and more, with some to spare; returns where, or 0. */
+static uintptr_t remap(uintptr_t address, size_t bytes, size_t request) {
+  if (!make_room()) return 0;
+  struct huge_entry *entry = find_live((const void *)address);
+  struct huge_mapping mapping = mapping_of(entry);
+  size_t old_bytes = mapping.bytes;
+  mapping.bytes = bytes + os_round_up(bytes / GROWTH_DIVISOR);
+  mapping.address = (uintptr_t)os_remap((void *)address, old_bytes, mapping.bytes, 1);
+  if (mapping.address == 0) {
+    mapping.bytes = bytes;
+    mapping.address = (uintptr_t)os_remap((void *)address, old_bytes, bytes, 1);
   }
-  return *bytes == wanted ? 0 : (uintptr_t)os_remap((void *)address, old_bytes, *bytes, 1);
+  if (mapping.address == 0) return 0;
+  if (mapping.address != address) mapping.origin = 0;
+  remove_live(entry);
+  insert(mapping, request);
+  return mapping.address;
 }
 
 void *huge_resize(void *address, size_t size) {
   if (size > PTRDIFF_MAX / 2) return NULL;
   size_t bytes = os_round_up(size);
+  uintptr_t moved = (uintptr_t)address;
+  size_t fresh = 0;
   lock_acquire(&huge_lock);
   struct huge_entry *entry = find_live(address);
   if (entry == NULL) {
@@ -219,25 +259,20 @@ void *huge_resize(void *address, size_t size) {
     fatal(huge_fault(address), address);
   }
   size_t old_bytes = entry->bytes;
-  uintptr_t moved = (uintptr_t)address;
-  if (bytes > old_bytes && make_room()) {
-    moved = remap((uintptr_t)address, old_bytes, &bytes, bytes + os_round_up(bytes / GROWTH_DIVISOR));
-    if (moved != 0) {
-      remove_live(find_live(address));
-      insert(moved, bytes, size);
-    }
-  } else if (bytes > old_bytes) {
+  if (bytes <= old_bytes || extend(entry, bytes)) {
+    entry->request = size;
+    if (bytes < old_bytes) shrink(entry, bytes);
+  } else if (bytes - old_bytes >= old_bytes / COPY_DIVISOR && huge_cache_has(bytes)) {
     moved = 0;
   } else {
-    entry->request = size;
-    if (old_bytes - bytes > old_bytes / (GROWTH_DIVISOR / 2) &&
-        os_unmap((void *)((uintptr_t)address + bytes), old_bytes - bytes) == 0) {
-      entry->bytes = bytes;
-      huge_live_bytes -= old_bytes - bytes;
-    }
+    moved = remap(moved, bytes, size);
+    fresh = bytes - old_bytes;
   }
   lock_release(&huge_lock);
-  if (moved != 0 && bytes > old_bytes) purge_for(bytes - old_bytes);
+  if (moved != 0 && fresh > 0) {
+    huge_cache_trim();
+    purge_for(fresh);
+  }
   return (void *)moved;
 }
 

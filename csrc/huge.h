@@ -16,7 +16,7 @@ void huge_free(void *address);
 /* The mapping's bytes, or 0 if no huge block begins at `address`. */
 size_t huge_usable(const void *address);
 /* The block with room for `size` bytes (and no more than it needs), possibly moved; NULL with
- * the block untouched if there is no memory. */
+ * the block untouched if there is no memory, or if a copy of it costs less. */
 void *huge_resize(void *address, size_t size);
 /* What was asked for with the live block at the start of a mapping, and, in the hardened build, which notes both anew, where in the
  * mapping the block begins; huge_noted() returns 0 if there is none. */
@@ -36,6 +36,7 @@ struct huge_entry {
   uintptr_t address;
   size_t bytes;
   size_t lead, request; /* see huge_note() */
+  uint32_t origin;      /* see huge_cache.h */
 };
 extern HIDDEN struct huge_entry *huge_entries;
 extern HIDDEN size_t huge_capacity; /* entries */

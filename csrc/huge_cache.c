@@ -12,6 +12,12 @@
 #include "options.h"
 #include "os.h"
 
+/* A mapping that is reused may be so much (1/n) larger than asked for; the rest of a larger one stays in the cache. */
+#define EXCESS_DIVISOR 16u
+
+/* Mappings that are unmapped between two looks: a thread may have little stack. */
+#define AT_A_TIME 16u
+
 struct cached {
   struct huge_mapping mapping;
   uint32_t stamp; /* ms when it was freed */
@@ -40,10 +46,28 @@ void huge_cache_note_growth(void) {
   if (huge_live_bytes > peak_bytes) peak_bytes = huge_live_bytes;
 }
 
-/* Requires room. */
-static void add(uintptr_t address, size_t bytes) {
-  cache[cache_count++] = (struct cached){{address, bytes}, os_now_ms()};
-  set_cached_bytes(cached_bytes + bytes);
+uint32_t huge_cache_origin(void) {
+  static uint32_t last;
+  return ++last;
+}
+
+/* Requires room. What lies next to it and has its origin becomes one with it, as old as the largest part: another request may need
+ * both. */
+static void add(struct huge_mapping mapping) {
+  struct cached whole = {mapping, os_now_ms()};
+  size_t largest = mapping.bytes;
+  set_cached_bytes(cached_bytes + mapping.bytes);
+  for (uint32_t i = cache_count; i-- > 0;) {
+    struct cached part = cache[i];
+    int is_before = part.mapping.address + part.mapping.bytes == whole.mapping.address;
+    int is_after = whole.mapping.address + whole.mapping.bytes == part.mapping.address;
+    if (part.mapping.origin != mapping.origin || !(is_before || is_after)) continue;
+    if (part.mapping.bytes > largest) largest = part.mapping.bytes, whole.stamp = part.stamp;
+    if (is_before) whole.mapping.address = part.mapping.address;
+    whole.mapping.bytes += part.mapping.bytes;
+    cache[i] = cache[--cache_count];
+  }
+  cache[cache_count++] = whole;
 }
 
 static struct huge_mapping take(uint32_t i) {
@@ -53,7 +77,18 @@ static struct huge_mapping take(uint32_t i) {
   return mapping;
 }
 
-int huge_cache_take(size_t bytes, size_t alignment, struct huge_mapping *mapping) {
+/* Take the first `bytes` of a larger one. */
+static struct huge_mapping take_first(uint32_t i, size_t bytes) {
+  struct huge_mapping mapping = cache[i].mapping;
+  mapping.bytes = bytes;
+  cache[i].mapping.address += bytes;
+  cache[i].mapping.bytes -= bytes;
+  set_cached_bytes(cached_bytes - bytes);
+  return mapping;
+}
+
+/* The one that fits best, or HUGE_CACHE_ENTRIES. */
+static uint32_t best_fit(size_t bytes, size_t alignment) {
   uint32_t best = HUGE_CACHE_ENTRIES;
   for (uint32_t i = 0; i < cache_count; i++) {
     if (((cache[i].mapping.address + HUGE_LEAD) & (alignment - 1)) != 0) continue;
@@ -64,19 +99,42 @@ int huge_cache_take(size_t bytes, size_t alignment, struct huge_mapping *mapping
     size_t size = cache[i].mapping.bytes, other = cache[best].mapping.bytes;
     if (size >= bytes ? other < bytes || size < other : other < bytes && size > other) best = i;
   }
+  return best;
+}
+
+int huge_cache_take(size_t bytes, size_t alignment, struct huge_mapping *mapping) {
+  uint32_t best = best_fit(bytes, alignment);
   if (best == HUGE_CACHE_ENTRIES) return 0;
-  *mapping = take(best);
+  size_t found = cache[best].mapping.bytes;
+  *mapping = found > bytes && found - bytes > bytes / EXCESS_DIVISOR ? take_first(best, bytes) : take(best);
   return 1;
 }
 
+int huge_cache_take_next(const struct huge_mapping *mapping, size_t bytes) {
+  uint32_t i = 0;
+  while (i < cache_count && (cache[i].mapping.address != mapping->address + mapping->bytes || cache[i].mapping.origin != mapping->origin)) i++;
+  if (i == cache_count || cache[i].mapping.bytes < bytes) return 0;
+  if (cache[i].mapping.bytes == bytes)
+    take(i);
+  else
+    take_first(i, bytes);
+  return 1;
+}
+
+int huge_cache_has(size_t bytes) {
+  uint32_t best = best_fit(bytes, 1);
+  return best < HUGE_CACHE_ENTRIES && cache[best].mapping.bytes >= bytes;
+}
+
 /* Never more than the option, nor than the program once used itself. */
-int huge_cache_keep(uintptr_t address, size_t bytes) {
+int huge_cache_keep(const struct huge_mapping *mapping) {
+  size_t bytes = mapping->bytes;
   size_t limit = (size_t)options.huge_cache << 10;
   if (BM_HARDENED) return 0; /* who reads what was freed shall see nothing */
   if (cache_count == HUGE_CACHE_ENTRIES || cached_bytes + bytes > limit) return 0;
-  if (huge_live_bytes + cached_bytes + bytes > peak_bytes) return 0;
+  if (huge_live_bytes + cached_bytes + bytes > peak_bytes) return 0; /* see huge_cache_trim() */
   if (cache_count == 0) heap_grown = 0;
-  add(address, bytes);
+  add(*mapping);
   return 1;
 }
 
@@ -84,7 +142,7 @@ void huge_cache_strand(void *address, size_t bytes) {
   if (BM_HARDENED && os_open(address, bytes) != 0) return; /* lost, with its guard pages */
   os_purge(address, bytes);
   if (cache_count < HUGE_CACHE_ENTRIES) {
-    add((uintptr_t)address, bytes);
+    add((struct huge_mapping){(uintptr_t)address, bytes, huge_cache_origin()});
     return;
   }
   struct stranded *mapping = address;
@@ -117,25 +175,36 @@ static void unmap_stranded(void) {
   }
 }
 
-size_t huge_decay(uint32_t now, uint32_t delay) {
+/* Unmap some mappings; returns the bytes that went. */
+static size_t unmap_all(const struct huge_mapping *mappings, uint32_t count) {
   size_t total = 0;
-  struct huge_mapping old[HUGE_CACHE_ENTRIES];
-  uint32_t count = 0;
+  for (uint32_t i = 0; i < count; i++)
+    if (huge_cache_unmap(mappings[i].address, mappings[i].bytes)) total += mappings[i].bytes;
+  return total;
+}
+
+size_t huge_decay(uint32_t now, uint32_t delay) {
+  size_t total = 0, bytes;
+  uint32_t count;
   /* relaxed: a hint; the list is looked at again under the lock. */
   if (__atomic_load_n(&stranded, __ATOMIC_RELAXED) != NULL) unmap_stranded();
   if (huge_cached_bytes() == 0) return 0;
   lock_acquire(&huge_lock);
-  for (uint32_t i = 0; i < cache_count;) {
-    if (os_has_passed(now, cache[i].stamp, delay))
-      old[count++] = take(i);
-    else
-      i++;
-  }
   peak_bytes = huge_live_bytes > peak_bytes / 4 * 3 ? huge_live_bytes : peak_bytes / 4 * 3;
   lock_release(&huge_lock);
-  for (uint32_t i = 0; i < count; i++) {
-    if (huge_cache_unmap(old[i].address, old[i].bytes)) total += old[i].bytes;
-  }
+  do {
+    struct huge_mapping old[AT_A_TIME];
+    count = 0;
+    lock_acquire(&huge_lock);
+    for (uint32_t i = 0; i < cache_count && count < AT_A_TIME;) {
+      if (os_has_passed(now, cache[i].stamp, delay))
+        old[count++] = take(i);
+      else
+        i++;
+    }
+    lock_release(&huge_lock);
+    total += bytes = unmap_all(old, count);
+  } while (count == AT_A_TIME && bytes > 0);
   return total;
 }
 
@@ -147,17 +216,28 @@ static uint32_t oldest(void) {
   return first;
 }
 
-void huge_cache_make_way(size_t bytes) {
-  struct huge_mapping old[HUGE_CACHE_ENTRIES];
-  uint32_t count = 0;
-  lock_acquire(&huge_lock);
-  while (cache_count > 0 && huge_live_bytes + cached_bytes + bytes > peak_bytes) old[count++] = take(oldest());
-  lock_release(&huge_lock);
-  for (uint32_t i = 0; i < count; i++) huge_cache_unmap(old[i].address, old[i].bytes);
+size_t huge_cache_excess(void) {
+  size_t bytes = huge_live_bytes + cached_bytes;
+  return bytes > peak_bytes ? os_round_up(bytes - peak_bytes) : 0;
+}
+
+void huge_cache_trim(void) {
+  uint32_t count;
+  do {
+    struct huge_mapping old[AT_A_TIME];
+    count = 0;
+    lock_acquire(&huge_lock);
+    for (size_t bytes; count < AT_A_TIME && cache_count > 0 && (bytes = huge_cache_excess()) > 0;) {
+      uint32_t first = oldest();
+      old[count++] = bytes < cache[first].mapping.bytes ? take_first(first, bytes) : take(first);
+    }
+    lock_release(&huge_lock);
+    if (unmap_all(old, count) == 0) return;
+  } while (count == AT_A_TIME);
 }
 
 void huge_give_way(size_t bytes) {
-  struct huge_mapping mapping = {0, 0};
+  struct huge_mapping mapping = {0, 0, 0};
   /* relaxed: a hint. */
   if (LIKELY(huge_cached_bytes() == 0)) return;
   lock_acquire(&huge_lock);

@@ -31,7 +31,7 @@ static void *resize_huge(void *address, size_t size) {
   size_t usable = bm_malloc_usable_size(address);
   if (size <= LARGE_MAX / 2) return move(address, usable, size);
   void *moved = huge_resize(address, size);
-  /* The system may refuse to resize a mapping and yet give another. */
+  /* To copy may cost less; and the system may refuse to resize a mapping and yet give another. */
   return moved != NULL ? moved : move(address, usable, size);
 }
 

@@ -249,6 +249,8 @@ static void return_stock(struct arena *arena, unsigned class) {
 /* A slot of the arena's own that has no block in the program's hands, taken from its class; or NULL. Only
  * classes of few blocks are looked at, and only what their requests left behind. */
 static struct slot *recut(struct arena *arena) {
+  /* relaxed: a hint. */
+  if (__atomic_load_n(&heap.dirty_bytes, __ATOMIC_RELAXED) >= SLOT_BYTES) return NULL; /* there is memory that was touched */
   for (unsigned class = CLASS_COUNT; class-- > 0 && block_classes[class].size >= RECUT_MIN;) {
     struct slot *slot = arena->blocks[class].current;
     if (slot == NULL || slot->used != slot->in_stock) continue;
@@ -288,6 +290,7 @@ static struct slot *new_slot(struct arena *arena, unsigned class) {
   }
   lock_release(&heap.lock);
   if (slot != NULL && !is_recut) clean_first(arena, slot);
+  if (block_is_medium(class)) medium_note_new(arena, class);
   if (slot != NULL && !slot->warm) huge_give_way(SLOT_BYTES);
   return slot;
 }

@@ -33,16 +33,23 @@ struct stock {
     uint8_t *states; /* small: of the slot */
     size_t count;
   };
-  uint64_t reciprocal;  /* small: of the class */
+  union {
+    uint64_t reciprocal; /* small: of the class */
+    size_t limit;        /* medium: it never keeps so many */
+  };
   struct slot *current; /* the slot served from last; NULL if there was none yet */
 };
 static_assert(sizeof(struct stock) == 32, "a stock is found by a shift, and lies in one cache line");
 static_assert(CLASS_COUNT <= 64, "classes are bits of a word");
 /* No less than medium_capacity() of all medium classes together. */
-#define MEDIUM_STOCK_TOTAL (MEDIUM_STOCK_SLOTS * 7u * (SLOT_BYTES / SMALL_MAX))
+#define MEDIUM_STOCK_TOTAL (MEDIUM_STOCK_MOST * 7u * (SLOT_BYTES / SMALL_MAX))
 
 /* An open batch of blocks for one owner (remote.c). */
 struct batch;
+struct batch_store {
+  struct batch *first;
+  uint32_t count;
+};
 struct outgoing {
   struct arena *owner;
   struct batch *batch; /* NULL if there is none */
@@ -72,10 +79,12 @@ struct arena {
   uint32_t now;      /* ms, as last read */
   uint32_t tidied;   /* ms, when a class's slots were last looked through for idle ones */
   uint32_t flushed;  /* ms, when out[] was last sent for its age */
-  uint32_t batch_count;
   uint32_t tidy_next[CLASS_COUNT];     /* the slot to be looked at next when the class is; it may have gone since */
   uint64_t served;                     /* bit c: class c had a slot of the heap once */
-  struct batch *batches;               /* empty ones in store (remote.c) */
+  /* Bit c: of medium class c ... */
+  uint64_t given; /* a slot went back to the heap since the class was last looked through (tidy.c) */
+  uint64_t busy;  /* and one was taken after that: its stock has more room */
+  struct batch_store batches;          /* empty ones (remote.c) */
   struct outgoing out[REMOTE_OWNERS];  /* frees of others' blocks, by their owner's number */
   struct arena *next;                  /* in arenas.all */
   struct arena *next_idle;             /* in arenas.idle */

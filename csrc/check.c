@@ -203,7 +203,7 @@ static void check_cut(const struct slot *slot) {
 
 static void check_medium(const struct arena *arena, unsigned class) {
   const struct stock *stock = &arena->blocks[class];
-  expect(stock->count < medium_capacity(class), "A1 the stock of a medium class is bounded", arena);
+  expect(stock->count < stock->limit, "A1 the stock of a medium class is bounded", arena);
   for (size_t i = 0; i < stock->count; i++) {
     const struct slot *slot = slot_of((uintptr_t)stock->blocks[i]);
     expect(slot_owner(slot) == arena && slot->class == class, "A1 the stock comes from the arena's slots of the class", stock->blocks[i]);

@@ -102,12 +102,17 @@ void chunk_split(struct slot *slot) {
   freelist_push(upper);
 }
 
+/* The level of the largest block that begins at `first` and is part of `count` slots. */
+static unsigned piece_level(const struct slot *first, uint32_t count) {
+  unsigned aligned = (unsigned)__builtin_ctz(slot_number(first) | CHUNK_SLOTS);
+  unsigned fitting = 31u - (unsigned)__builtin_clz(count);
+  return aligned < fitting ? aligned : fitting;
+}
+
 /* Put the slots from `first` on onto the lists as the blocks they consist of, unmerged. */
 static void push_pieces(struct slot *first, uint32_t count, uint32_t stamp) {
   while (count > 0) {
-    uint32_t number = slot_number(first);
-    unsigned level = (unsigned)__builtin_ctz(number | CHUNK_SLOTS);
-    while (1u << level > count) level--;
+    unsigned level = piece_level(first, count);
     first->kind = SLOT_FREE;
     first->order = (uint8_t)(level + SLOT_ORDER);
     first->stamp = stamp;
@@ -175,8 +180,7 @@ void chunk_give(struct slot *first, uint32_t count) {
   uint32_t stamp = os_now_ms();
   count_dirty(first, count, 1);
   while (count > 0) {
-    unsigned level = (unsigned)__builtin_ctz(slot_number(first) | CHUNK_SLOTS);
-    while (1u << level > count) level--;
+    unsigned level = piece_level(first, count);
     first->kind = SLOT_FREE;
     first->order = (uint8_t)(level + SLOT_ORDER);
     first->stamp = stamp;

@@ -78,9 +78,12 @@
 #define RECUT_MIN 4096u
 #endif
 
-/* The stock of a medium class has room for the blocks of so many slots: more is faster where blocks come and go in bursts. */
+/* The stock of a medium class has room for the blocks of so many slots, and for so many where they come and go in bursts. */
 #ifndef MEDIUM_STOCK_SLOTS
 #define MEDIUM_STOCK_SLOTS 2u
+#endif
+#ifndef MEDIUM_STOCK_MOST
+#define MEDIUM_STOCK_MOST 4u
 #endif
 
 /* Blocks, and bytes in them, that a thread collects for one owner before it sends them; owners at a time. */

@@ -60,12 +60,8 @@ static NOINLINE void free_medium_parked(struct slot *slot, struct block *block) 
   arena_put(arena_mine, slot, block);
 }
 
-/* In a slot of a medium class that the arena owns. */
+/* In a slot of a medium class that is open to the arena. */
 static inline void free_medium(struct arena *arena, struct slot *slot, struct block *block) {
-  if (UNLIKELY(!slot_is_open_to(slot, arena))) {
-    free_medium_parked(slot, block);
-    return;
-  }
   if (UNLIKELY(!release(slot, block))) bad_block(slot, block);
   medium_keep(arena, slot, block);
 }
@@ -79,9 +75,14 @@ static NOINLINE void free_of_other(struct slot *slot, void *address) {
 /* Not in a slot of a small class that is open to the calling thread's arena. */
 static NOINLINE void free_elsewhere(void *address) {
   struct slot *slot = slot_of((uintptr_t)address);
-  struct arena *owner = slot_owner(slot), *arena = arena_mine;
-  if (owner == arena && block_is_medium(slot->class))
+  struct arena *arena = arena_mine;
+  if (slot_is_medium_and_open_to(slot, arena)) {
     free_medium(arena, slot, address);
+    return;
+  }
+  struct arena *owner = slot_owner(slot);
+  if (owner == arena && block_is_medium(slot->class))
+    free_medium_parked(slot, address);
   else if (owner == arena)
     free_parked(arena, slot, address);
   else if (owner != NULL)

@@ -130,6 +130,10 @@ static inline int slot_is_open_to(const struct slot *slot, const struct arena *a
 static inline int slot_is_small_and_open_to(const struct slot *slot, const struct arena *arena) {
   return __atomic_load_n(&slot->owner, __ATOMIC_RELAXED) == (uintptr_t)arena;
 }
+/* The same for one of a medium class. */
+static inline int slot_is_medium_and_open_to(const struct slot *slot, const struct arena *arena) {
+  return __atomic_load_n(&slot->owner, __ATOMIC_RELAXED) == ((uintptr_t)arena | OWNER_MEDIUM);
+}
 /* How the owner of a slot of its class is written. */
 static inline uintptr_t slot_owned_by(const struct slot *slot, const struct arena *arena) {
   return (uintptr_t)arena | (block_is_medium(slot->class) ? OWNER_MEDIUM : 0);

@@ -1,7 +1,8 @@
 /* medium.c: the stock of a class of blocks above 1 KiB, few of which fit into a slot.
  *
  * What is freed goes into the stock, from whichever of the arena's slots it is. When that is full the older half
- * goes back to their slots; so do the blocks of a slot that has no others, and now and then all.
+ * goes back to their slots; so do the blocks of a slot that has no others, and now and then all. Where slots of the class go back to
+ * the heap and are taken again the stock has more room for a while, and keeps all blocks of a slot too.
  *
  * Which blocks are free is written beside them, in the stock and in their slots' bits, and not in them. So a slot can be carved at once:
  * no block is touched before the program has it (docs/adr/0016).
@@ -37,8 +38,7 @@ void medium_return(struct arena *arena, unsigned class) {
   }
 }
 
-/* The older half of the stock goes back. */
-static NOINLINE void overflow(struct arena *arena, unsigned class) {
+void medium_overflow(struct arena *arena, unsigned class) {
   struct stock *stock = &arena->blocks[class];
   size_t older = stock->count - stock->count / 2;
   arena->now = os_now_ms();
@@ -54,7 +54,7 @@ static NOINLINE void overflow(struct arena *arena, unsigned class) {
 }
 
 /* All blocks of the slot are free, and some of them in stock: without them it can go. */
-static NOINLINE void evict(struct arena *arena, struct slot *slot) {
+static void evict(struct arena *arena, struct slot *slot) {
   struct stock *stock = &arena->blocks[slot->class];
   size_t kept = 0;
   for (size_t i = 0; i < stock->count; i++) {
@@ -68,14 +68,29 @@ static NOINLINE void evict(struct arena *arena, struct slot *slot) {
   arena_settle(arena, slot);
 }
 
-void medium_keep(struct arena *arena, struct slot *slot, struct block *block) {
-  struct stock *stock = &arena->blocks[slot->class];
-  stock->blocks[stock->count++] = block;
-  arena->recycled++;
-  if (UNLIKELY(++slot->in_stock == slot->used && slot != stock->current))
-    evict(arena, slot);
-  else if (UNLIKELY(stock->count >= medium_capacity(slot->class)))
-    overflow(arena, slot->class);
+void medium_whole(struct arena *arena, struct slot *slot) {
+  uint64_t bit = UINT64_C(1) << slot->class;
+  if ((arena->busy & bit) != 0) return;
+  arena->given |= bit;
+  evict(arena, slot);
+}
+
+static void set_limit(struct arena *arena, unsigned class, size_t slots) {
+  arena->blocks[class].limit = slots * block_classes[class].capacity;
+}
+
+void medium_note_new(struct arena *arena, unsigned class) {
+  uint64_t bit = UINT64_C(1) << class;
+  if ((arena->given & bit) == 0) return;
+  arena->busy |= bit;
+  set_limit(arena, class, MEDIUM_STOCK_MOST);
+}
+
+void medium_tidy(struct arena *arena, unsigned class) {
+  medium_return(arena, class);
+  arena->given &= ~(UINT64_C(1) << class);
+  arena->busy &= ~(UINT64_C(1) << class);
+  set_limit(arena, class, MEDIUM_STOCK_SLOTS);
 }
 
 void medium_take(struct arena *arena, struct slot *slot, uint64_t bits) {

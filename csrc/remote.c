@@ -68,9 +68,9 @@ static struct batch *new_batch(void) {
 }
 
 static struct batch *get_batch(struct arena *arena) {
-  struct batch *batch = pop(&arena->batches);
+  struct batch *batch = pop(&arena->batches.first);
   if (batch != NULL) {
-    arena->batch_count--;
+    arena->batches.count--;
   } else {
     lock_acquire(&batch_lock);
     batch = new_batch();
@@ -81,11 +81,11 @@ static struct batch *get_batch(struct arena *arena) {
   return batch;
 }
 
-static void put_batch(struct arena *arena, struct batch *batch) {
-  put(&arena->batches, batch);
-  if (++arena->batch_count < 2 * BATCH_TRANSFER) return;
+static void put_batch(struct batch_store *store, struct batch *batch) {
+  put(&store->first, batch);
+  if (++store->count < 2 * BATCH_TRANSFER) return;
   lock_acquire(&batch_lock);
-  for (; arena->batch_count > BATCH_TRANSFER; arena->batch_count--) put(&common_batches, pop(&arena->batches));
+  for (; store->count > BATCH_TRANSFER; store->count--) put(&common_batches, pop(&store->first));
   lock_release(&batch_lock);
 }
 
@@ -111,7 +111,7 @@ void remote_reroute(struct block *block) {
 }
 
 struct remote_cursor remote_take(struct arena *arena) {
-  struct remote_cursor cursor = {arena, 0, 0};
+  struct remote_cursor cursor = {&arena->batches, 0, 0};
   /* acquire: pairs with the release in push(); seq_cst, the first look too, for the reason given there. */
   if (__atomic_load_n(&arena->remote, __ATOMIC_SEQ_CST) != 0)
     cursor.item = __atomic_exchange_n(&arena->remote, 0, __ATOMIC_SEQ_CST);
@@ -138,7 +138,7 @@ struct block *remote_next(struct remote_cursor *cursor) {
   if (++cursor->index == batch->count) {
     cursor->item = guard_decode(&batch->next, batch->next);
     cursor->index = 0;
-    put_batch(cursor->arena, batch);
+    put_batch(cursor->store, batch);
   }
   return block;
 }
@@ -156,12 +156,12 @@ void remote_drain(struct arena *arena) {
 
 /* The arena is idle, and somebody may open it meanwhile: its store is left alone. */
 void remote_forward(struct arena *arena) {
-  struct arena store = {.remote = 0};
+  struct batch_store store = {NULL, 0};
   struct remote_cursor cursor = begin(arena);
-  cursor.arena = &store;
+  cursor.store = &store;
   for (struct block *block; (block = remote_next(&cursor)) != NULL;) remote_reroute(block);
   lock_acquire(&batch_lock);
-  while (store.batches != NULL) put(&common_batches, pop(&store.batches));
+  while (store.first != NULL) put(&common_batches, pop(&store.first));
   lock_release(&batch_lock);
 }
 
@@ -178,7 +178,7 @@ static void send_few(struct arena *arena, struct arena *owner, struct batch *bat
     block->next = (struct block *)guard_encode(&block->next, (uintptr_t)batch->blocks[i + 1] | SINGLE);
   }
   uintptr_t first = (uintptr_t)batch->blocks[0] | SINGLE;
-  put_batch(arena, batch);
+  put_batch(&arena->batches, batch);
   push(owner, first, (uintptr_t *)&last->next);
 }
 

@@ -32,7 +32,7 @@ static inline int remote_waiting(const struct arena *arena) {
 
 /* What a queue consists of: batches, and single blocks, told apart by the lowest bit of the address. */
 struct remote_cursor {
-  struct arena *arena; /* whose store takes the empty batches */
+  struct batch_store *store; /* takes the empty batches */
   uintptr_t item;
   uint32_t index;
 };

@@ -31,6 +31,7 @@ void arena_init(struct arena *arena) {
   struct block **room = arena->medium;
   for (unsigned class = SMALL_CLASS_COUNT; class < CLASS_COUNT; class++) {
     arena->blocks[class].blocks = room;
+    medium_tidy(arena, class);
     room += medium_capacity(class);
   }
 }

@@ -38,7 +38,7 @@ static int is_listed(const struct arena *arena, const struct slot *slot, unsigne
 /* One class at a time, and of that so many slots, so that no request waits for long: from where the last look ended, if that slot
  * is still listed, or from the one that was listed first. */
 static void tidy_class(struct arena *arena, unsigned class) {
-  if (block_is_medium(class)) medium_return(arena, class);
+  if (block_is_medium(class)) medium_tidy(arena, class);
   uint32_t number = arena->tidy_next[class], left = TIDY_SLOTS;
   if (!is_listed(arena, slot_at(number), class)) number = arena->listed[class].first;
   for (uint32_t next; number != 0 && left > 0; number = next, left--) {

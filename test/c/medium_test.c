@@ -46,6 +46,27 @@ TEST_OURS("slots whose medium blocks are all free go back at once, though the st
   CHECK_EQ(bm_check(), 0);
 }
 
+static void free_in_disorder(void) {
+  for (size_t i = 0, at = 0; i < COUNT; i++, at = (at + 777) % COUNT) bm_free(blocks[at]);
+}
+
+TEST_IF(NEEDS_OURS | NEEDS_SIZES, "a medium class whose slots come and go keeps more of them, until it is looked through") {
+  unsigned class = block_class_of(SIZE);
+  fill();
+  free_in_disorder();
+  CHECK_LE(slots_of_class(class), 3);
+  CHECK_EQ(arena_mine->blocks[class].limit, MEDIUM_STOCK_SLOTS * block_classes[class].capacity);
+  fill();
+  CHECK_EQ(arena_mine->blocks[class].limit, MEDIUM_STOCK_MOST * block_classes[class].capacity);
+  free_in_disorder();
+  CHECK_GE(arena_mine->blocks[class].count, 2 * block_classes[class].capacity);
+  CHECK_EQ(bm_check(), 0);
+  medium_tidy(arena_mine, class);
+  CHECK_LE(slots_of_class(class), 2);
+  CHECK_EQ(arena_mine->blocks[class].limit, MEDIUM_STOCK_SLOTS * block_classes[class].capacity);
+  CHECK_EQ(bm_check(), 0);
+}
+
 TEST_OURS("the stocks of all medium classes have room in the arena") {
   CHECK(bm_malloc(SIZE) != NULL); /* the thread has an arena now */
   const struct stock *last = &arena_mine->blocks[CLASS_COUNT - 1];

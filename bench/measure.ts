@@ -57,7 +57,8 @@ async function measureOne(
   const total = runsIn(plan);
   const [first] = turnsOf(field, 0);
   // The system may give memory out more slowly the first time: with one round alone, whoever comes first would pay for all.
-  if (workload.roundsMax === 1 && first !== undefined && !plan.stop?.aborted) await run(first, workload).catch(() => undefined);
+  if (workload.roundsMax === 1 && first !== undefined && !plan.stop?.aborted)
+    await run(first, workload).catch(() => undefined);
   for (let round = 0; round < roundsOf(plan, workload); round++) {
     for (const allocator of turnsOf(field, round)) {
       watcher.running({ done: done++, total, workload, round, allocator });

@@ -144,6 +144,7 @@ size_t bm_malloc_usable_size(const void *address) {
 
 /* The class of a live block of a cut slot. Of any other block it is CLASS_COUNT, and it is known what was asked for. */
 static unsigned class_of(const void *address, size_t *request) {
+  *request = 0; /* gcc -O3 does not see that it is not looked at then */
   const struct slot *slot = alloc_slot_of(address);
   if (slot != NULL && slot_owner(slot) != NULL) return slot->class;
   size_t lead;

@@ -269,6 +269,7 @@ void *huge_resize(void *address, size_t size) {
     fresh = bytes - old_bytes;
   }
   lock_release(&huge_lock);
+  if (options.dontdump && moved != 0 && bytes > old_bytes) os_dontdump((void *)moved, bytes);
   if (moved != 0 && fresh > 0) {
     huge_cache_trim();
     purge_for(fresh);

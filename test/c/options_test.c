@@ -113,6 +113,15 @@ TEST("blocks lie in memory that core dumps leave out if that was asked for, and 
     }
 }
 
+TEST("a huge block that grows once core dumps are to leave blocks out is left out whole") {
+  enum { MIB = 1 << 20 };
+  free(malloc(16 * MIB)); /* what the block grows into may be the rest of this */
+  char *block = malloc(4 * MIB);
+  CHECK_EQ(bm_mallopt(BM_OPT_DONTDUMP, 1), 1);
+  block = realloc(block, 8 * MIB);
+  for (size_t at = 0; at < 8 * MIB; at += MIB) CHECK_EQ(is_left_out(block + at), 1);
+}
+
 TEST("BUDDYMALLOC_DONTDUMP keeps blocks of every size out of core dumps") {
   CHECK_EXITS(run_again("BUDDYMALLOC_DONTDUMP", "1", "blocks lie in memory that core dumps leave out if that"));
 }
